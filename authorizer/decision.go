@@ -1,0 +1,50 @@
+package authorizer
+
+// Reason says in one word how a decision came about.
+type Reason string
+
+// The reasons of a decision and their HTTP status.
+const (
+	Granted            Reason = "Granted"            // 200
+	NotGranted         Reason = "NotGranted"         // 403: no grant
+	ConstraintViolated Reason = "ConstraintViolated" // 403: a constraint denies
+	RequestMalformed   Reason = "RequestMalformed"   // 403: the path can be read in two ways
+)
+
+// Decision is what the policy says; names follow admission.k8s.io/v1 where they mean the same. The zero value denies.
+type Decision struct {
+	Allowed          bool              `json:"allowed"`
+	Status           Status            `json:"status"`
+	Grants           []string          `json:"grants"`
+	Violations       []Violation       `json:"violations"`
+	Warnings         []string          `json:"warnings,omitempty"`
+	AuditAnnotations map[string]string `json:"auditAnnotations,omitempty"`
+	Context          map[string]string `json:"context,omitempty"` // for the handler, beside the reserved names
+}
+
+// Status is the outcome in the terms of HTTP.
+type Status struct {
+	Code    int    `json:"code"`
+	Reason  Reason `json:"reason"`
+	Message string `json:"message,omitempty"`
+}
+
+// Violation is one finding of one constraint.
+type Violation struct {
+	Constraint string `json:"constraint"`
+	Template   string `json:"template"`
+	Action     string `json:"action"` // deny, warn or dryrun; any other spelling denies
+	Message    string `json:"message"`
+}
+
+// Denies says whether the finding keeps the request out. Only the two exact words spare it.
+func (v Violation) Denies() bool { return v.Action != "warn" && v.Action != "dryrun" }
+
+// malformed is the decision about a request whose path can be read in two ways. No policy is asked.
+func malformed(why string) Decision {
+	return Decision{
+		Status:     Status{Code: 403, Reason: RequestMalformed, Message: why},
+		Grants:     []string{},
+		Violations: []Violation{},
+	}
+}

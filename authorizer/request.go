@@ -1,0 +1,81 @@
+package authorizer
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Protocol is the kind of API that asks.
+type Protocol string
+
+// The three kinds of API that a Lambda authorizer can guard.
+const (
+	REST      Protocol = "rest"
+	HTTP      Protocol = "http"
+	WebSocket Protocol = "websocket"
+)
+
+// Request is what is asked, in our words. The fields with a JSON name are `input.request`, the part of the input
+// document that policies read and records keep; what an event lacks is absent there, never "" (a TOKEN event has no
+// source address).
+type Request struct {
+	ID       string              `json:"id,omitempty"`
+	API      string              `json:"api"`
+	Stage    string              `json:"stage"`
+	Protocol Protocol            `json:"protocol"`
+	Method   string              `json:"method,omitempty"` // absent for $connect
+	Route    string              `json:"route,omitempty"`  // the template, "GET /orders/{id}"; absent: the table knows none
+	Path     []string            `json:"path,omitempty"`   // decoded exactly once, split before that; absent for $connect and "/"
+	Params   map[string]string   `json:"params,omitempty"`
+	Query    map[string][]string `json:"query,omitempty"`   // only those that the configuration lists
+	Headers  map[string][]string `json:"headers,omitempty"` // likewise, lower case
+	SourceIP netip.Addr          `json:"source_ip,omitzero"`
+	Time     time.Time           `json:"time"` // the only clock that a policy sees, UTC
+
+	Partition   string      `json:"-"` // of the ARN: aws, aws-cn, aws-us-gov
+	Region      string      `json:"-"`
+	Account     string      `json:"-"`
+	ARNPath     string      `json:"-"` // what follows "api/stage/" in the request's ARN, as the gateway spelt it: "GET/orders/42"
+	Credentials Credentials `json:"-"`
+	Malformed   string      `json:"-"` // why the path can be read in two ways; refused after authentication, before any policy
+}
+
+// Credentials are all the Authorization values that a request carries, duplicates included, still to be verified.
+// However they are printed, they print as "[redacted]".
+type Credentials []string
+
+const redacted = "[redacted]"
+
+// String hides the credentials.
+func (Credentials) String() string { return redacted }
+
+// GoString hides the credentials from %#v.
+func (Credentials) GoString() string { return redacted }
+
+// MarshalText hides the credentials from encoders and loggers.
+func (Credentials) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Principal is who asks: verified claims only. Its JSON form is `input.principal`.
+type Principal struct {
+	Issuer       string         `json:"issuer"`
+	Subject      string         `json:"subject"`
+	ClientID     string         `json:"client_id,omitempty"`
+	Organization string         `json:"organization,omitempty"`
+	Audience     []string       `json:"audience"`
+	Scopes       []string       `json:"scopes"`      // what the application may ask for
+	Permissions  []string       `json:"permissions"` // what the user was granted (Auth0 RBAC); kept apart from scopes
+	Roles        []string       `json:"roles"`       // from the claim that the configuration calls roles_claim
+	Machine      bool           `json:"machine"`     // a client acting for itself
+	ExpiresAt    time.Time      `json:"expires_at"`
+	Claims       map[string]any `json:"claims"` // every verified claim under its exact name; numbers are json.Number
+}
+
+// Input is the whole document that a policy reads, as `input`.
+type Input struct {
+	Version   string    `json:"version"`
+	Request   Request   `json:"request"`
+	Principal Principal `json:"principal"`
+}
+
+// InputVersion is the version of the input document.
+const InputVersion = "v1"
