@@ -132,14 +132,15 @@ func (a *Authorizer) answer(ctx context.Context, event []byte, g *Generation, r 
 		return nil, err
 	}
 	req = g.Routes.Complete(req)
+	input := Input{Version: InputVersion, Request: req}
+	r.saw(input, g.ClaimsRead)
 	r.lap("timer_gatehouse_normalise_ns", a.now())
 
-	principal, err := g.Authenticator.Authenticate(ctx, req.Credentials, r.Timestamp)
+	input.Principal, err = g.Authenticator.Authenticate(ctx, req.Credentials, r.Timestamp)
 	r.lap("timer_gatehouse_authenticate_ns", a.now())
 	if err != nil {
 		return nil, err
 	}
-	input := Input{Version: InputVersion, Request: req, Principal: principal}
 	r.saw(input, g.ClaimsRead)
 
 	decision := malformed(req.Malformed)
@@ -152,7 +153,7 @@ func (a *Authorizer) answer(ctx context.Context, event []byte, g *Generation, r 
 	}
 	r.Result = &decision
 
-	answer, err = g.Gateway.Answer(Verdict{r.DecisionID, g.Revision, req, principal, decision})
+	answer, err = g.Gateway.Answer(Verdict{r.DecisionID, g.Revision, req, input.Principal, decision})
 	r.lap("timer_gatehouse_answer_ns", a.now())
 	if err != nil {
 		r.Result = nil

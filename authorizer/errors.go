@@ -6,8 +6,8 @@ import "errors"
 // that it returns: API Gateway answers 401 to a function error whose message is exactly "Unauthorized" and 500 to any
 // other (AWS: "Use API Gateway Lambda authorizers"). A reason cannot travel with them; it is in the record.
 var (
-	ErrUnauthenticated = errors.New("Unauthorized") //nolint:staticcheck // the gateway compares this exact text
-	ErrUnavailable     = errors.New("Unavailable")  //nolint:staticcheck // one spelling for both
+	ErrUnauthenticated = errors.New("Unauthorized")
+	ErrUnavailable     = errors.New("Unavailable")
 )
 
 // Error is why a request ended before it was decided. The zero Kind counts as ErrUnavailable: closed, and loud.

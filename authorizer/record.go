@@ -49,6 +49,9 @@ type ClaimsRead struct {
 
 // recorded gives the principal as a record keeps it, and JSON pointers (RFC 6901) to what was left out.
 func (c ClaimsRead) recorded(p Principal) (Principal, []string) {
+	if len(p.Claims) == 0 {
+		return p, nil
+	}
 	if c.Computed {
 		p.Claims = map[string]any{}
 		return p, []string{"/input/principal/claims"}

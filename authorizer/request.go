@@ -74,7 +74,7 @@ type Principal struct {
 type Input struct {
 	Version   string    `json:"version"`
 	Request   Request   `json:"request"`
-	Principal Principal `json:"principal"`
+	Principal Principal `json:"principal,omitzero"` // absent only in the record of a request that nobody proved to have sent
 }
 
 // InputVersion is the version of the input document.

@@ -16,6 +16,8 @@ const Connect = "$connect"
 type Routes struct {
 	templates []template // best first
 	connect   bool
+	fallback  bool // $default: whatever no template takes
+	known     map[string]bool
 }
 
 type template struct {
@@ -27,14 +29,15 @@ type template struct {
 // NewRoutes reads route keys: "METHOD /path/{parameter}", "ANY /files/{proxy+}", "$connect" and "$default". All faults
 // are named at once.
 func NewRoutes(keys []string) (Routes, error) {
-	var r Routes
+	r := Routes{known: make(map[string]bool, len(keys))}
 	var faults []error
 	for _, key := range keys {
+		r.known[key] = true
 		switch {
 		case key == Connect:
 			r.connect = true
 		case key == "$default":
-			r.templates = append(r.templates, template{key, "ANY", []string{"{proxy+}"}})
+			r.fallback = true
 		default:
 			t, err := parseTemplate(key)
 			faults = append(faults, err)
@@ -102,7 +105,8 @@ func bind(segments, path []string) (map[string]string, bool) {
 	return params, len(segments) == len(path)
 }
 
-// Complete fills in the route and the parameters of a request whose event names no route (REST TOKEN and WebSocket). A
+// Complete fills in the route and the parameters of a request whose event names no route (REST TOKEN and WebSocket),
+// and puts "ANY /path" for "GET /path" where that is how the table knows the route, which a REST event cannot tell. A
 // route that the table lacks stays absent, and nothing is granted on it.
 func (r Routes) Complete(req Request) Request {
 	if req.Protocol == WebSocket {
@@ -111,7 +115,13 @@ func (r Routes) Complete(req Request) Request {
 		}
 		return req
 	}
-	if req.Route != "" || req.Malformed != "" {
+	if req.Route != "" {
+		if _, path, ok := strings.Cut(req.Route, " "); ok && !r.known[req.Route] && r.known["ANY "+path] {
+			req.Route = "ANY " + path
+		}
+		return req
+	}
+	if req.Malformed != "" {
 		return req
 	}
 	for _, t := range r.templates {
@@ -125,6 +135,9 @@ func (r Routes) Complete(req Request) Request {
 			}
 			return req
 		}
+	}
+	if r.fallback {
+		req.Route = "$default"
 	}
 	return req
 }
