@@ -1,0 +1,208 @@
+// Package apigw reads the five authorizer events of API Gateway and writes the answers that it understands. It alone
+// knows the gateway's JSON.
+//
+// The ARN of a request is what the gateway evaluates the answer against, so it is the authority here: everything else
+// that an event says must agree with it. Who calls the function is not trusted, since anybody with lambda:InvokeFunction
+// can forge an event.
+//
+// Errors name fields and never quote what an event holds.
+package apigw
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gatehouse/authorizer"
+)
+
+// Gateway reads events and writes answers that name one request, for a deployment whose result TTL is 0. It is
+// immutable, and so safe for concurrent use. The zero value shows policies no header and no query parameter, and
+// answers any API.
+type Gateway struct {
+	headers []string // lower case
+	query   []string
+	apis    []string // "account/api"; empty: any
+}
+
+var _ authorizer.Gateway = (*Gateway)(nil)
+
+// Config says what policies may see of a request, and who may ask.
+type Config struct {
+	Headers []string // header names in any case; credentials and cookies are refused
+	Query   []string // query parameter names, compared exactly
+	APIs    []string // "account/api-id" pairs that may ask; empty: any
+}
+
+// New gives a Gateway, or an error that names every fault of the configuration.
+func New(c Config) (*Gateway, error) {
+	g := &Gateway{query: slices.Clone(c.Query), apis: slices.Clone(c.APIs)}
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("apigw: "+format, args...)) }
+
+	for _, name := range c.Headers {
+		lower := strings.ToLower(name)
+		switch {
+		case !isHeaderName(name):
+			fault("header %q: not a header name (RFC 9110, section 5.1)", name)
+		case slices.Contains(secretHeaders, lower):
+			fault("header %q: carries credentials, no policy may see it", name)
+		case slices.Contains(g.headers, lower):
+			fault("header %q: named twice", name)
+		}
+		g.headers = append(g.headers, lower)
+	}
+	for i, name := range c.Query {
+		switch {
+		case name == "":
+			fault("query parameter %q: no name", name)
+		case name == tokenParameter:
+			fault("query parameter %q: carries credentials, no policy may see it", name)
+		case slices.Contains(c.Query[:i], name):
+			fault("query parameter %q: named twice", name)
+		}
+	}
+	for i, pair := range c.APIs {
+		account, api, _ := strings.Cut(pair, "/")
+		switch {
+		case !isAccount(account) || !isName(api):
+			fault("api %q: want account/api-id, as in 123456789012/a1b2c3", pair)
+		case slices.Contains(c.APIs[:i], pair):
+			fault("api %q: named twice", pair)
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// What a policy, and with it a record, never sees.
+var secretHeaders = []string{"authorization", "proxy-authorization", "cookie"}
+
+const tokenParameter = "access_token" // RFC 6750, section 2.3
+
+func isHeaderName(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !isNameRune(r) && !strings.ContainsRune("!#$%&'*+.^`|~", r)
+	})
+}
+
+// Request normalises an event. Its errors are [authorizer.ErrUnavailable] with the code event_malformed (not one of
+// the five events), event_contradicts_itself or api_not_allowed. A path that can be read in two ways is not an error:
+// it makes the request Malformed, which then carries neither path nor parameters.
+func (g *Gateway) Request(raw []byte, now time.Time) (authorizer.Request, error) {
+	e, k, err := decodeEvent(raw)
+	if err != nil {
+		return authorizer.Request{}, authorizer.Unavailable("event_malformed", err)
+	}
+	a, err := parseARN(e.arn())
+	if err != nil {
+		return authorizer.Request{}, authorizer.Unavailable("event_malformed", err)
+	}
+	if len(g.apis) > 0 && !slices.Contains(g.apis, a.account+"/"+a.api) {
+		return authorizer.Request{}, authorizer.Unavailable("api_not_allowed",
+			fmt.Errorf("account %s, api %s is not one of those that may ask", a.account, a.api))
+	}
+	if err := e.agrees(k, a); err != nil {
+		return authorizer.Request{}, authorizer.Unavailable("event_contradicts_itself", err)
+	}
+
+	req := authorizer.Request{
+		ID:          e.RequestContext.RequestID,
+		API:         a.api,
+		Stage:       a.stage,
+		Protocol:    k.protocol(),
+		Route:       e.route(k),
+		SourceIP:    sourceIP(e),
+		Time:        now.UTC(),
+		Partition:   a.partition,
+		Region:      a.region,
+		Account:     a.account,
+		ARNPath:     a.tail,
+		Credentials: e.credentials(k),
+		Headers:     g.seenHeaders(e),
+	}
+	if k != connect {
+		req.Method = a.verb
+		req.Path, req.Params, req.Malformed = e.reading(k, a)
+	}
+	query, ok := g.seenQuery(e, k)
+	req.Query = query
+	if req.Malformed == "" && !ok {
+		req.Malformed = "query that does not decode to UTF-8"
+	}
+	if req.Malformed == "" && !writable(a.String()) {
+		req.Malformed = "ARN that an answer cannot name exactly"
+	}
+	if req.Malformed != "" {
+		req.Path, req.Params, req.Query = nil, nil, nil
+	}
+	return req, nil
+}
+
+// sourceIP is the caller's address, absent where the event has none that can be read. An IPv4 address has one form
+// only, so that a policy's IPv4 ranges find it.
+func sourceIP(e *event) netip.Addr {
+	text := e.RequestContext.Identity.SourceIP
+	if text == "" {
+		text = e.RequestContext.HTTP.SourceIP
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		return netip.Addr{}
+	}
+	return addr.Unmap()
+}
+
+func (g *Gateway) seenHeaders(e *event) map[string][]string {
+	var seen map[string][]string
+	for _, name := range g.headers {
+		if values := e.header(name); values != nil {
+			if seen == nil {
+				seen = make(map[string][]string, len(g.headers))
+			}
+			seen[name] = values
+		}
+	}
+	return seen
+}
+
+// seenQuery gives the listed query parameters; false if the query cannot be decoded. Payload 2.0 joins the values of a
+// parameter with commas in its map, and so cannot be taken apart: the raw query is read there. A raw semicolon is
+// refused like a bad escape, because some readers separate parameters at it (net/url, ParseQuery).
+func (g *Gateway) seenQuery(e *event, k kind) (map[string][]string, bool) {
+	if len(g.query) == 0 {
+		return nil, true
+	}
+	var parsed url.Values
+	if k == http2 {
+		var err error
+		if parsed, err = url.ParseQuery(e.RawQueryString); err != nil {
+			return nil, false
+		}
+	}
+	var seen map[string][]string
+	for _, name := range g.query {
+		values := parsed[name]
+		if k != http2 {
+			values = both(e.QueryStringParameters, e.MultiValueQueryStringParameters, name)
+		}
+		if values == nil {
+			continue
+		}
+		if slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return nil, false
+		}
+		if seen == nil {
+			seen = make(map[string][]string, len(g.query))
+		}
+		seen[name] = values
+	}
+	return seen, true
+}
