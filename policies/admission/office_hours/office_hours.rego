@@ -1,0 +1,84 @@
+# METADATA
+# scope: package
+# title: Office hours
+# description: |
+#   The request must come on one of the days, at or after `from` and before `to`, by the clock of `zone`, a name of the
+#   IANA time zone database (the engine brings the database with it). The time is that of the request, so a replay sees
+#   the same. A zone that the database lacks, or a time that is no RFC 3339 text, is an error of the built-in and not a
+#   finding; an error never allows.
+# custom:
+#   parameters:
+#     type: object
+#     required: [zone, days, from, to]
+#     additionalProperties: false
+#     properties:
+#       zone: {type: string, description: Europe/Berlin}
+#       days:
+#         type: array
+#         minItems: 1
+#         items: {enum: [Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday]}
+#       from: {type: string, description: 24-hour HH:MM}
+#       to: {type: string, description: 24-hour HH:MM later than from; 24:00 is the end of the day}
+package admission.office_hours
+
+import data.gatehouse
+import data.gatehouse.shape
+import future.keywords.not
+
+# METADATA
+# title: Out of hours
+# description: A finding for each constraint whose hours the request is not in.
+violation contains {"constraint": name, "message": message} if {
+	some name, c in gatehouse.applicable
+	c.template == "office_hours"
+	message := _fault(c)
+}
+
+_fault(c) := "parameters: want zone, days (Monday to Sunday), from before to (HH:MM), and nothing else" if {
+	not _configured(c)
+}
+
+_fault(c) := "the request is out of office hours" if {
+	_configured(c)
+	not _satisfied(c.parameters)
+}
+
+_configured(c) if {
+	shape.fields(c.parameters, {"zone", "days", "from", "to"})
+	_zone(c.parameters.zone)
+	shape.strings(c.parameters.days)
+	count(c.parameters.days) > 0
+	every day in c.parameters.days {
+		day in {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}
+	}
+	_minutes(c.parameters.from) < _minutes(c.parameters.to)
+}
+
+# "Local" would be the machine's own zone, and the same record another answer elsewhere; "" is another word for UTC.
+_zone(zone) if {
+	is_string(zone)
+	not zone in {"", "Local"}
+}
+
+_satisfied(parameters) if {
+	is_string(input.request.time)
+	ns := time.parse_rfc3339_ns(input.request.time)
+	time.weekday([ns, parameters.zone]) in parameters.days
+	[hour, minute, _] := time.clock([ns, parameters.zone])
+	now := (hour * 60) + minute
+	now >= _minutes(parameters.from)
+	now < _minutes(parameters.to)
+}
+
+_digits := {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4, "5": 5, "6": 6, "7": 7, "8": 8, "9": 9}
+
+# Minutes since midnight, defined for "00:00" to "24:00". A table of digits, since to_number fails on other text and the
+# failure of a built-in is the failure of the whole decision.
+_minutes(text) := minutes if {
+	is_string(text)
+	[h1, h2, colon, m1, m2] := split(text, "")
+	colon == ":"
+	_digits[m1] < 6
+	minutes := ((((_digits[h1] * 10) + _digits[h2]) * 60) + (_digits[m1] * 10)) + _digits[m2]
+	minutes <= 1440
+}
