@@ -1,0 +1,138 @@
+// Package pdp is the policy decision point: it holds one prepared policy and decides by it. It alone evaluates Rego.
+//
+// OPA's defaults do not fail closed; this package does. A built-in that fails is an error and not "undefined", a
+// decision of another shape is an error, and what Rego calls allowed is worked out a second time in Go.
+package pdp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/open-policy-agent/opa/v1/topdown/cache"
+
+	"gatehouse/authorizer"
+	"gatehouse/internal/bundle"
+)
+
+// budget bounds one evaluation. The sample policies need well under a millisecond.
+const budget = 500 * time.Millisecond
+
+// maxPatterns bounds the compiled patterns of regex.match and glob.match that are kept. OPA's own cache of 100 entries
+// thrashes with more, and the one used here has no bound unless it is given one.
+const maxPatterns = 1_000
+
+// Policy is one immutable, prepared policy. It is safe for concurrent use.
+type Policy struct {
+	query    rego.PreparedEvalQuery
+	patterns cache.InterQueryValueCache
+	digest   string
+	routes   authorizer.Routes
+	claims   authorizer.ClaimsRead
+}
+
+var _ authorizer.Policy = (*Policy)(nil)
+
+// Load reads, checks, compiles and prepares the policy content under root.
+func Load(ctx context.Context, root fs.FS) (*Policy, error) {
+	content, err := bundle.Read(root)
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := content.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return New(ctx, loaded)
+}
+
+// New prepares a policy that passed the load-time checks.
+func New(ctx context.Context, loaded *bundle.Loaded) (*Policy, error) {
+	routes, err := authorizer.NewRoutes(loaded.Routes)
+	if err != nil {
+		return nil, fmt.Errorf("prepare policy: data.routes: %w", err)
+	}
+	query, err := rego.New(
+		rego.ParsedQuery(ast.NewBody(ast.NewExpr(ast.NewTerm(bundle.Entrypoint)))),
+		rego.Compiler(loaded.Compiler),
+		rego.Store(loaded.Store),
+		rego.StrictBuiltinErrors(true),
+		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
+	).PrepareForEval(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("prepare policy: %w", err)
+	}
+	limit := maxPatterns
+	patterns := cache.NewInterQueryValueCache(ctx, &cache.Config{
+		InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &limit},
+	})
+	return &Policy{
+		query:    query,
+		patterns: patterns,
+		digest:   loaded.Digest,
+		routes:   routes,
+		claims:   authorizer.ClaimsRead{Names: loaded.Claims.Names, Computed: loaded.Claims.Computed},
+	}, nil
+}
+
+// Revision is the digest of the policy's content.
+func (p *Policy) Revision() string { return p.digest }
+
+// Routes is the policy's route table.
+func (p *Policy) Routes() authorizer.Routes { return p.routes }
+
+// ClaimsRead are the claims that the policy's rules read.
+func (p *Policy) ClaimsRead() authorizer.ClaimsRead { return p.claims }
+
+// Decide evaluates data.gatehouse.decision. The error is Unavailable with the code policy_timeout or policy_failed.
+func (p *Policy) Decide(ctx context.Context, in authorizer.Input) (authorizer.Decision, error) {
+	ctx, done := context.WithTimeout(ctx, budget)
+	defer done()
+	cancel := topdown.NewCancel()
+	defer context.AfterFunc(ctx, cancel.Cancel)()
+
+	results, err := p.query.Eval(ctx,
+		rego.EvalParsedInput(inputValue(in)),
+		rego.EvalTime(in.Request.Time),
+		rego.EvalMetrics(metrics.NoOp()),
+		rego.EvalExternalCancel(cancel),
+		rego.EvalInterQueryBuiltinValueCache(p.patterns),
+	)
+	if err != nil {
+		if topdown.IsCancel(err) || ctx.Err() != nil {
+			return authorizer.Decision{}, authorizer.Unavailable("policy_timeout", fmt.Errorf("no decision within %s", budget))
+		}
+		return authorizer.Decision{}, authorizer.Unavailable("policy_failed", describe(err))
+	}
+	if len(results) != 1 || len(results[0].Expressions) != 1 {
+		return authorizer.Decision{}, authorizer.Unavailable("policy_failed", fmt.Errorf("%d results: want exactly one", len(results)))
+	}
+	value, ok := results[0].Expressions[0].Value.(ast.Value)
+	if !ok {
+		return authorizer.Decision{}, authorizer.Unavailable("policy_failed", errors.New("the result is not a Rego value"))
+	}
+	decision, err := readDecision(value)
+	if err != nil {
+		return authorizer.Decision{}, authorizer.Unavailable("policy_failed", err)
+	}
+	return decision, nil
+}
+
+// describe keeps the place and the kind of an evaluation error. Its text may quote the value that a built-in was given,
+// which may be a claim that no record may hold.
+func describe(err error) error {
+	var e *topdown.Error
+	if !errors.As(err, &e) {
+		return errors.New("evaluation error")
+	}
+	if e.Location == nil {
+		return errors.New(e.Code)
+	}
+	return fmt.Errorf("%s at %s:%d", e.Code, e.Location.File, e.Location.Row)
+}

@@ -1,0 +1,325 @@
+package bundle_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"gatehouse/internal/bundle"
+	"gatehouse/policies"
+)
+
+var update = flag.Bool("update", false, "rewrite capabilities.json")
+
+// minimal is the smallest content that loads. Tests change it by files.
+func minimal(change map[string]string) fs.FS {
+	root := fstest.MapFS{}
+	files := map[string]string{
+		".manifest":                `{"roots": ["gatehouse", "authz", "admission", "constraints", "attributes", "routes"], "rego_version": 1}`,
+		"gatehouse/decision.rego":  "package gatehouse\n\ndecision := {\"allowed\": false}\n",
+		"authz/orders/orders.rego": "package authz.orders\n\nallow contains \"orders.read\" if input.request.method == \"GET\"\n",
+		"routes/data.json":         `{"GET /orders": {"api": "orders", "answer": "request"}}`,
+	}
+	for name, content := range change {
+		files[name] = content
+	}
+	for name, content := range files {
+		if content != "" {
+			root[name] = &fstest.MapFile{Data: []byte(content), Mode: 0o644}
+		}
+	}
+	return root
+}
+
+const template = `package admission.t
+
+violation contains {"constraint": name, "message": "no"} if some name, _ in data.gatehouse.applicable
+`
+
+func load(t *testing.T, root fs.FS) (*bundle.Loaded, error) {
+	t.Helper()
+	b, err := bundle.Read(root)
+	if err != nil {
+		return nil, err
+	}
+	return b.Load(t.Context())
+}
+
+func TestThePoliciesOfTheHouseLoad(t *testing.T) {
+	loaded, err := load(t, policies.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"DELETE /orders/{id}", "GET /admin/users", "GET /orders", "GET /orders/{id}", "GET /profile",
+		"GET /users/{id}/orders", "POST /orders",
+	}
+	if !slices.Equal(loaded.Routes, want) {
+		t.Errorf("routes: got %q, want %q", loaded.Routes, want)
+	}
+	if names := loaded.Claims.Names; loaded.Claims.Computed || !slices.Equal(names, []string{"acr", "amr"}) {
+		t.Errorf("claims read: got %q, computed %t; want acr and amr by name", names, loaded.Claims.Computed)
+	}
+}
+
+func TestEmbeddedAndOnDiskAreTheSameBundle(t *testing.T) {
+	embedded, err := bundle.Read(policies.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	onDisk, err := bundle.Read(os.DirFS("../../policies"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if embedded.Digest != onDisk.Digest {
+		t.Errorf("embedded %s, on disk %s", embedded.Digest, onDisk.Digest)
+	}
+}
+
+func TestDigest(t *testing.T) {
+	digest := func(change map[string]string) string {
+		b, err := bundle.Read(minimal(change))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.Digest
+	}
+	base := digest(nil)
+	if len(base) != 64 {
+		t.Errorf("digest %q: want 64 hexadecimal digits", base)
+	}
+	for name, change := range map[string]map[string]string{
+		"test":     {"authz/orders/orders_test.rego": "package authz.orders_test\n"},
+		"schema":   {"schema/input.json": "{}"},
+		"cases":    {"cases.yaml": "cases: []\n"},
+		"go":       {"embed.go": "package policies\n"},
+		"markdown": {"README.md": "#\n"},
+		"editor":   {"authz/.orders.rego.swp": "x"},
+	} {
+		if got := digest(change); got != base {
+			t.Errorf("%s: a file that no decision depends on changed the digest", name)
+		}
+	}
+	for name, change := range map[string]map[string]string{
+		"rego":     {"authz/orders/orders.rego": "package authz.orders\n\nallow contains \"orders.write\"\n"},
+		"data":     {"attributes/x/data.yaml": "a: 1\n"},
+		"manifest": {".manifest": `{"roots": [""], "rego_version": 1}`},
+		"moved":    {"authz/orders/orders.rego": "", "authz/orders/moved.rego": "package authz.orders\n\nallow contains \"orders.read\" if input.request.method == \"GET\"\n"},
+	} {
+		if got := digest(change); got == base {
+			t.Errorf("%s: another content has the same digest", name)
+		}
+	}
+}
+
+// Each of these passes OPA's own loader or its strict check, and would fail open, or might.
+func TestRefused(t *testing.T) {
+	constraint := func(yaml string) map[string]string {
+		return map[string]string{"admission/t/t.rego": template, "constraints/c/data.yaml": yaml}
+	}
+	tests := []struct {
+		name   string
+		change map[string]string
+		want   []string // parts of the error
+	}{
+		{"unknown data file", map[string]string{"constraints/c/mfa.yaml": "template: t\n"}, []string{"constraints/c/mfa.yaml", "not a policy file"}},
+		{"data.yml, which OPA reads and we would not", map[string]string{"constraints/c/data.yml": "template: t\n"}, []string{"constraints/c/data.yml"}},
+		{"two unknown files, both named", map[string]string{"a.wasm": "x", "b.txt": "x"}, []string{"a.wasm", "b.txt"}},
+		{"delta patch", map[string]string{"patch.json": "{}"}, []string{"patch.json"}},
+		{"inner manifest", map[string]string{"authz/.manifest": "{}"}, []string{"authz/.manifest"}},
+		{"signature file", map[string]string{".signatures.json": "{}"}, []string{".signatures.json"}},
+		{"huge file", map[string]string{"attributes/data.yaml": strings.Repeat("#", 1<<20+1)}, []string{"attributes/data.yaml", "1048577 bytes"}},
+		{"no manifest", map[string]string{".manifest": ""}, []string{".manifest: missing"}},
+		{"broken manifest", map[string]string{".manifest": "{"}, []string{".manifest"}},
+		{"manifest without roots", map[string]string{".manifest": `{"rego_version": 1}`}, []string{"roots"}},
+		{"manifest of Rego v0", map[string]string{".manifest": `{"roots": [""], "rego_version": 0}`}, []string{"rego_version"}},
+		{"manifest with wasm", map[string]string{".manifest": `{"roots": [""], "rego_version": 1, "wasm": []}`}, []string{"wasm"}},
+		{"outside the roots", map[string]string{"other/x.rego": "package other\n\nx := 1\n"}, []string{"other"}},
+		{"name given twice", map[string]string{"routes/data.json": `{"GET /orders": {"api": "orders", "answer": "request"}, "GET /orders": {"api": "x", "answer": "request"}}`}, []string{"routes/data.json", "twice"}},
+		{"Rego that does not parse", map[string]string{"authz/orders/orders.rego": "package authz.orders\n\nallow contains if\n"}, []string{"orders.rego"}},
+		{"Rego that does not compile", map[string]string{"authz/orders/orders.rego": "package authz.orders\n\nallow contains x if true\n"}, []string{"orders.rego", "unsafe"}},
+		{"http.send", map[string]string{"authz/orders/orders.rego": "package authz.orders\n\nallow contains \"x\" if http.send({\"url\": \"http://127.0.0.1\", \"method\": \"get\"})\n"}, []string{"http.send"}},
+		{"http.send through with", map[string]string{"authz/orders/orders.rego": "package authz.orders\n\nallow contains \"x\" if count({}) == 1 with count as http.send\n"}, []string{"orders.rego:3", "http"}},
+		{"a rule where data is", map[string]string{"attributes/data.yaml": "roles: {}\n", "attributes/x.rego": "package attributes\n\nroles := 1\n"}, []string{"attributes"}},
+		{"data.index", map[string]string{".manifest": `{"roots": [""], "rego_version": 1}`, "index/data.yaml": "a: 1\n"}, []string{"data.index"}},
+		{"package index", map[string]string{".manifest": `{"roots": [""], "rego_version": 1}`, "index/index.rego": "package index\n\na := 1\n"}, []string{"data.index"}},
+		{"rules among constraints", map[string]string{"constraints/c.rego": "package constraints\n\nc := {\"template\": \"t\"}\n"}, []string{"package constraints", "data only"}},
+		{"no entrypoint", map[string]string{"gatehouse/decision.rego": "package gatehouse\n\ndecisions := 1\n"}, []string{"data.gatehouse.decision: no such rule"}},
+		{"no routes", map[string]string{"routes/data.json": ""}, []string{"data.routes", "gatehouse routes"}},
+		{"route without api", map[string]string{"routes/data.json": `{"GET /orders": {"answer": "request"}}`}, []string{`data.routes["GET /orders"]`}},
+		{"route with another answer", map[string]string{"routes/data.json": `{"GET /orders": {"api": "orders", "answer": "api"}}`}, []string{`"answer": "request"`}},
+		{"route of an unknown API", map[string]string{"routes/data.json": `{"GET /x": {"api": "x", "answer": "request"}}`}, []string{"authz.x", "nobody"}},
+		{"allow as a boolean", map[string]string{"authz/orders/orders.rego": "package authz.orders\n\nallow if input.request.method == \"GET\"\n"}, []string{"must be a set", "orders.rego:3"}},
+		{"deny among grants", map[string]string{"authz/orders/more.rego": "package authz.orders\n\ndeny contains \"x\" if true\n"}, []string{"decides nothing", "did you mean allow"}},
+		{"violation if true", map[string]string{"admission/t/t.rego": "package admission.t\n\nviolation if true\n"}, []string{"must be a set"}},
+		{"deny in place of violation", map[string]string{"admission/t/t.rego": "package admission.t\n\ndeny contains \"x\" if true\n"}, []string{"did you mean violation"}},
+		{"finding that is a text", map[string]string{"admission/t/t.rego": "package admission.t\n\nviolation contains \"no\" if true\n"}, []string{"a finding is"}},
+		{"finding without a constraint", map[string]string{"admission/t/t.rego": "package admission.t\n\nviolation contains {\"message\": \"no\"} if true\n"}, []string{"a finding is"}},
+		{"finding with more", map[string]string{"admission/t/t.rego": "package admission.t\n\nviolation contains {\"constraint\": \"c\", \"message\": \"no\", \"action\": \"warn\"} if true\n"}, []string{"a finding is"}},
+		{"constraints are a list", map[string]string{"constraints/data.yaml": "[]\n"}, []string{"constraints"}},
+		{"constraint is a text", map[string]string{"constraints/data.yaml": "c: x\n"}, []string{`constraint "c": not an object`}},
+		{"unknown template", constraint("template: u\n"), []string{`constraint "c": template "u"`}},
+		{"no template", constraint("parameters: {}\n"), []string{"want the name of a folder"}},
+		{"action in capitals", constraint("template: t\nenforcementAction: Deny\n"), []string{"Deny", "want deny, warn or dryrun"}},
+		{"misspelt match", constraint("template: t\nmatches: {}\n"), []string{`unknown field "matches"`}},
+		{"match is a list", constraint("template: t\nmatch: []\n"), []string{"match: not an object"}},
+		{"misspelt routes", constraint("template: t\nmatch: {route: []}\n"), []string{`unknown field "route"`}},
+		{"routes is a text", constraint("template: t\nmatch: {routes: GET /orders}\n"), []string{"match.routes"}},
+		{"a route that the table lacks", constraint("template: t\nmatch: {routes: [GET /order]}\n"), []string{`"GET /order" is no route`}},
+		{"excluded principals of numbers", constraint("template: t\nmatch: {excludedPrincipals: [1]}\n"), []string{"match.excludedPrincipals"}},
+		{"parameters is a list", constraint("template: t\nparameters: []\n"), []string{"parameters: not an object"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, minimal(tt.change))
+			if err == nil {
+				t.Fatal("loaded")
+			}
+			for _, part := range tt.want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("error %q lacks %q", err, part)
+				}
+			}
+		})
+	}
+}
+
+func TestFaultsAreNamedTogether(t *testing.T) {
+	_, err := load(t, minimal(map[string]string{
+		"gatehouse/decision.rego":  "package gatehouse\n\nx := 1\n",
+		"constraints/a/data.yaml":  "template: none\n",
+		"constraints/b/data.yaml":  "enforcementAction: warn\n",
+		"authz/orders/orders.rego": "package authz.orders\n\nallow if true\n",
+	}))
+	for _, part := range []string{"data.gatehouse.decision", `constraint "a"`, `constraint "b"`, "must be a set"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("error %v lacks %q", err, part)
+		}
+	}
+}
+
+func TestReadRefusesTooMuch(t *testing.T) {
+	many := fstest.MapFS{}
+	for i := range 2001 {
+		many[filepath.Join("attributes", strings.Repeat("x", i%100+1), strings.Repeat("y", i/100+1), "data.yaml")] = &fstest.MapFile{Data: []byte("a: 1\n"), Mode: 0o644}
+	}
+	large := fstest.MapFS{}
+	for i := range 9 {
+		large[filepath.Join(strings.Repeat("x", i+1), "data.yaml")] = &fstest.MapFile{Data: bytes.Repeat([]byte("#"), 1<<20), Mode: 0o644}
+	}
+	link := fstest.MapFS{"data.yaml": &fstest.MapFile{Data: []byte("elsewhere"), Mode: fs.ModeSymlink}}
+	for want, root := range map[string]fs.FS{"2000 files": many, "8388608 bytes": large, "not a regular file": link} {
+		if _, err := bundle.Read(root); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+	if _, err := bundle.Read(os.DirFS(filepath.Join(t.TempDir(), "none"))); err == nil {
+		t.Error("a directory that is not there was read")
+	}
+}
+
+func TestClaimsRead(t *testing.T) {
+	tests := []struct {
+		name, rule string
+		names      []string
+		computed   bool
+	}{
+		{"none", `allow contains "x" if input.request.method == "GET"`, nil, false},
+		{"by name", `allow contains "x" if input.principal.claims.acr == "x"`, []string{"acr"}, false},
+		{"deeper", `allow contains "x" if input.principal.claims.a.b[0] == "x"`, []string{"a"}, false},
+		{"a URL as a name", `allow contains "x" if "r" in input.principal.claims["https://x.example/r"]`, []string{"https://x.example/r"}, false},
+		{"in brackets of another reference", `allow contains "x" if data.attributes.roles[input.principal.claims.acr]`, []string{"acr"}, false},
+		{"twice", `allow contains "x" if input.principal.claims.acr == input.principal.claims.acr`, []string{"acr"}, false},
+		{"in else", `allow contains "x" if f(1)` + "\n\nf(_) := 1 if false\n\nelse := 2 if input.principal.claims.e", []string{"e"}, false},
+		{"in a comprehension", `allow contains "x" if count([c | c := input.principal.claims.acr]) == 1`, []string{"acr"}, false},
+		{"in a head", `allow contains input.principal.claims.acr if true`, []string{"acr"}, false},
+		{"in the reference of a head", `allow contains "x" if m` + "\n\nm[input.principal.claims.acr].x := 1 if true", []string{"acr"}, false},
+		{"in an every", `allow contains "x" if every v in [1] { input.principal.claims.e == v }`, []string{"e"}, false},
+		{"computed", `allow contains "x" if input.principal.claims[input.request.method]`, nil, true},
+		{"iterated", `allow contains "x" if { some k, _ in input.principal.claims; k == "x" }`, nil, true},
+		{"handed on", `allow contains "x" if object.get(input.principal.claims, "acr", "") == "x"`, nil, true},
+		{"principal handed on", `allow contains "x" if count(input.principal) == 1`, nil, true},
+		{"input handed on", `allow contains "x" if count(input) == 1`, nil, true},
+		{"input by a variable", `allow contains "x" if input[_].claims`, nil, true},
+		{"as a local", `allow contains "x" if { c := input.principal.claims; c.acr }`, nil, true},
+		{"replaced", `allow contains "x" if data.gatehouse.decision with input as {}`, nil, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			loaded, err := load(t, minimal(map[string]string{
+				"authz/orders/orders.rego": "package authz.orders\n\n" + tt.rule + "\n",
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(loaded.Claims.Names, tt.names) || loaded.Claims.Computed != tt.computed {
+				t.Errorf("got %q, computed %t", loaded.Claims.Names, loaded.Claims.Computed)
+			}
+		})
+	}
+}
+
+// The list in Go decides; the file says the same to the plain program.
+func TestCapabilities(t *testing.T) {
+	caps := bundle.Capabilities()
+	for _, b := range caps.Builtins {
+		if b.IsNondeterministic() && b.Name != "time.now_ns" {
+			t.Errorf("%s is allowed and not deterministic", b.Name)
+		}
+	}
+	for _, name := range []string{
+		"http.send", "net.lookup_ip_addr", "net.cidr_expand", "opa.runtime", "rand.intn", "uuid.rfc4122", "numbers.range",
+		"numbers.range_step", "bits.lsh", "format_int", "io.jwt.decode_verify", "rego.parse_module", "json.match_schema",
+		"crypto.x509.parse_certificates", "graphql.parse", "providers.aws.sign_req", "trace",
+	} {
+		if slices.ContainsFunc(caps.Builtins, func(b *ast.Builtin) bool { return b.Name == name }) {
+			t.Errorf("%s is allowed", name)
+		}
+	}
+	if caps.AllowNet == nil || len(caps.AllowNet) != 0 {
+		t.Errorf("allow_net: %v: want an empty list, as none would mean any host", caps.AllowNet)
+	}
+	want, err := json.MarshalIndent(caps, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, '\n')
+	if *update {
+		if err := os.WriteFile("capabilities.json", want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile("capabilities.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, want) {
+		t.Error("capabilities.json is not what the list gives: go test ./internal/bundle -update")
+	}
+}
+
+// FuzzLoad: whatever a file holds, loading ends without a panic, and what loads has an entrypoint.
+func FuzzLoad(f *testing.F) {
+	f.Add("authz/orders/orders.rego", "package authz.orders\n\nallow contains \"x\"\n")
+	f.Add("constraints/c/data.yaml", "template: t\nmatch: {routes: [GET /orders]}\n")
+	f.Add("routes/data.json", `{"GET /orders": {"api": "orders", "answer": "request"}}`)
+	f.Add(".manifest", `{"roots": [""], "rego_version": 1}`)
+	f.Fuzz(func(t *testing.T, name, content string) {
+		if !fs.ValidPath(name) || name == "." || len(content) > 2_000 {
+			return
+		}
+		loaded, err := load(t, minimal(map[string]string{"admission/t/t.rego": template, name: content}))
+		if err == nil && len(loaded.Compiler.GetRulesExact(bundle.Entrypoint)) == 0 {
+			t.Error("loaded without an entrypoint")
+		}
+	})
+}

@@ -1,0 +1,316 @@
+package bundle
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/open-policy-agent/opa/v1/ast"
+	opabundle "github.com/open-policy-agent/opa/v1/bundle"
+	"github.com/open-policy-agent/opa/v1/loader/filter"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+)
+
+// Loaded is a bundle that passed every load-time check, compiled and ready to be prepared for evaluation.
+type Loaded struct {
+	Digest   string
+	Compiler *ast.Compiler
+	Store    storage.Store
+	Routes   []string // the keys of data.routes, sorted
+	Claims   Claims
+}
+
+// Entrypoint is the rule that decides.
+var Entrypoint = ast.MustParseRef("data.gatehouse.decision")
+
+// Load compiles the bundle with the allowed built-ins and checks its shape. All faults that can be seen together are
+// named together.
+func (b *Bundle) Load(ctx context.Context) (*Loaded, error) {
+	parsed, err := b.parse()
+	if err != nil {
+		return nil, fmt.Errorf("load policies: %w", err)
+	}
+	compiler := ast.NewCompiler().
+		WithCapabilities(Capabilities()).
+		WithStrict(true).
+		WithPathConflictsCheck(func(path []string) (bool, error) { return conflicts(parsed.Data, path), nil })
+	if compiler.Compile(parsed.ParsedModules("")); compiler.Failed() {
+		return nil, fmt.Errorf("load policies: %w", compiler.Errors)
+	}
+	if err := checkShape(compiler, parsed.Data); err != nil {
+		return nil, fmt.Errorf("load policies: %w", err)
+	}
+	store := inmem.NewWithOpts(inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	if err := storage.Txn(ctx, store, storage.WriteParams, func(txn storage.Transaction) error {
+		return store.Write(ctx, txn, storage.ReplaceOp, storage.RootPath, parsed.Data)
+	}); err != nil {
+		return nil, fmt.Errorf("load policies: store data: %w", err)
+	}
+	return &Loaded{
+		Digest:   b.Digest,
+		Compiler: compiler,
+		Store:    store,
+		Routes:   slices.Sorted(maps.Keys(object(parsed.Data["routes"]))),
+		Claims:   claimsRead(compiler),
+	}, nil
+}
+
+// parse reads the manifest, the modules and the data with OPA's own bundle reader, so that `opa build -b` and Gatehouse
+// see the same.
+func (b *Bundle) parse() (*opabundle.Bundle, error) {
+	manifest, ok := b.find(".manifest")
+	if !ok {
+		return nil, errors.New(".manifest: missing: it must give the bundle's roots")
+	}
+	var m struct {
+		Roots       *[]string `json:"roots"`
+		RegoVersion *int      `json:"rego_version"`
+		Wasm        any       `json:"wasm"`
+	}
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		return nil, fmt.Errorf(".manifest: %w", err)
+	}
+	if m.Roots == nil || m.RegoVersion == nil || *m.RegoVersion != 1 || m.Wasm != nil {
+		return nil, errors.New(`.manifest: want "roots", "rego_version": 1 and no "wasm"`)
+	}
+	for _, f := range b.files {
+		// OPA's decoder lets the last of two equal names win; which one the author meant cannot be known.
+		if strings.HasSuffix(f.path, ".json") && !jsontext.Value(f.content).IsValid() {
+			return nil, fmt.Errorf("%s: not strict JSON: a syntax error or a name given twice", f.path)
+		}
+	}
+	parsed, err := opabundle.NewCustomReader(&files{b.files}).
+		WithSizeLimitBytes(maxFileBytes).
+		WithBundleName("").
+		WithCapabilities(Capabilities()).
+		WithProcessAnnotations(false).
+		WithRegoVersion(ast.RegoV1).
+		WithLazyLoadingMode(false).
+		WithSkipBundleVerification(true). // signatures are checked over the whole content, before this
+		Read()
+	if err != nil {
+		return nil, err
+	}
+	return &parsed, nil
+}
+
+// files hands the bundle's files to OPA's reader.
+type files struct{ left []file }
+
+func (f *files) NextFile() (*opabundle.Descriptor, error) {
+	if len(f.left) == 0 {
+		return nil, io.EOF
+	}
+	next := f.left[0]
+	f.left = f.left[1:]
+	return opabundle.NewDescriptor(next.path, next.path, bytes.NewReader(next.content)), nil
+}
+
+func (f *files) WithFilter(filter.LoaderFilter) opabundle.DirectoryLoader      { return f }
+func (f *files) WithPathFormat(opabundle.PathFormat) opabundle.DirectoryLoader { return f }
+func (f *files) WithSizeLimitBytes(int64) opabundle.DirectoryLoader            { return f }
+func (f *files) WithFollowSymlinks(bool) opabundle.DirectoryLoader             { return f }
+
+// conflicts says whether data stands where a rule is.
+func conflicts(data map[string]any, path []string) bool {
+	var at any = data
+	for _, step := range path {
+		m, ok := at.(map[string]any)
+		if !ok {
+			return at != nil
+		}
+		at = m[step]
+	}
+	return at != nil
+}
+
+// checkShape holds the bundle against what the entrypoint relies on. Each refused shape passes `opa check --strict`.
+func checkShape(c *ast.Compiler, data map[string]any) error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+
+	if _, ok := data["index"]; ok || hasPackage(c, "index") {
+		fault("data.index: a bundle may not bring it: it is derived when the bundle is loaded")
+	}
+	for _, name := range []string{"constraints", "routes", "attributes"} {
+		if hasPackage(c, name) {
+			fault("package %s: data only: rules there could change what was reviewed as data", name)
+		}
+	}
+	if len(c.GetRulesExact(Entrypoint)) == 0 {
+		fault("%s: no such rule", Entrypoint)
+	}
+
+	routes := object(data["routes"])
+	if len(routes) == 0 {
+		fault("data.routes: empty or not an object: make it with `gatehouse routes`")
+	}
+	for route, entry := range sorted(routes) {
+		e := object(entry)
+		api, ok := e["api"].(string)
+		if !ok || len(e) != 2 || e["answer"] != "request" {
+			fault(`data.routes[%q]: want {"api": NAME, "answer": "request"}`, route)
+			continue
+		}
+		if len(c.GetRulesExact(ref("authz", api, "allow"))) == 0 {
+			fault("data.routes[%q]: package authz.%s has no rule allow: nobody could ever use the route", route, api)
+		}
+	}
+	for _, rule := range allRules(c) {
+		checkRule(rule, fault)
+	}
+
+	if _, ok := data["constraints"].(map[string]any); !ok && data["constraints"] != nil {
+		fault("data.constraints: not an object")
+	}
+	for name, entry := range sorted(object(data["constraints"])) {
+		checkConstraint(c, routes, name, entry, fault)
+	}
+	return errors.Join(faults...)
+}
+
+// checkRule refuses rules that look as if they decided and do not.
+func checkRule(rule *ast.Rule, fault func(string, ...any)) {
+	path := rule.Ref()
+	if len(path) != 4 {
+		return
+	}
+	room, name := text(path[1]), text(path[3])
+	want := map[string]string{"authz": "allow", "admission": "violation"}[room]
+	switch {
+	case want == "":
+	case name == want:
+		if rule.Head.RuleKind() != ast.MultiValue {
+			fault("%s: %s must be a set: write `%s contains … if …`", rule.Location, path, want)
+		} else if room == "admission" {
+			checkFinding(rule, fault)
+		}
+	case name == "deny" || name == "violation" || name == "allow":
+		fault("%s: %s decides nothing here: did you mean %s?", rule.Location, path, want)
+	}
+}
+
+// checkFinding refuses a finding whose fields are known when the bundle is loaded and are not constraint and message.
+// The entrypoint judges those that are only known later.
+func checkFinding(rule *ast.Rule, fault func(string, ...any)) {
+	switch key := rule.Head.Key.Value.(type) {
+	case ast.Object:
+		if key.Len() != 2 || key.Get(ast.StringTerm("constraint")) == nil || key.Get(ast.StringTerm("message")) == nil {
+			fault("%s: %s: a finding is {\"constraint\": NAME, \"message\": TEXT}", rule.Location, rule.Ref())
+		}
+	case ast.Var, ast.Ref, ast.Call:
+	default:
+		fault("%s: %s: a finding is {\"constraint\": NAME, \"message\": TEXT}", rule.Location, rule.Ref())
+	}
+}
+
+func checkConstraint(c *ast.Compiler, routes map[string]any, name string, entry any, fault func(string, ...any)) {
+	e, ok := entry.(map[string]any)
+	if !ok {
+		fault("constraint %q: not an object", name)
+		return
+	}
+	known(e, []string{"template", "enforcementAction", "match", "parameters"}, func(field string) {
+		fault("constraint %q: unknown field %q", name, field)
+	})
+	template, ok := e["template"].(string)
+	switch {
+	case !ok:
+		fault("constraint %q: template: want the name of a folder in admission/", name)
+	case len(c.GetRulesExact(ref("admission", template, "violation"))) == 0:
+		fault("constraint %q: template %q: package admission.%s has no rule violation", name, template, template)
+	}
+	if action, given := e["enforcementAction"]; given && action != "deny" && action != "warn" && action != "dryrun" {
+		fault("constraint %q: enforcementAction %q: want deny, warn or dryrun", name, fmt.Sprint(action))
+	}
+	if _, ok := e["parameters"].(map[string]any); !ok && e["parameters"] != nil {
+		fault("constraint %q: parameters: not an object", name)
+	}
+	match, ok := e["match"].(map[string]any)
+	if !ok && e["match"] != nil {
+		fault("constraint %q: match: not an object", name)
+	}
+	known(match, []string{"routes", "excludedPrincipals"}, func(field string) {
+		fault("constraint %q: match: unknown field %q", name, field)
+	})
+	for _, field := range []string{"routes", "excludedPrincipals"} {
+		if list, given := match[field]; given && !isStrings(list) {
+			fault("constraint %q: match.%s: want a list of strings", name, field)
+		}
+	}
+	listed, _ := match["routes"].([]any)
+	for _, route := range listed {
+		// A misspelt route would leave the constraint without effect.
+		if key, ok := route.(string); ok && routes[key] == nil {
+			fault("constraint %q: match.routes: %q is no route of data.routes", name, key)
+		}
+	}
+}
+
+func known(m map[string]any, fields []string, unknown func(string)) {
+	for field := range sorted(m) {
+		if !slices.Contains(fields, field) {
+			unknown(field)
+		}
+	}
+}
+
+func isStrings(v any) bool {
+	list, ok := v.([]any)
+	return ok && !slices.ContainsFunc(list, func(e any) bool { _, is := e.(string); return !is })
+}
+
+func object(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
+}
+
+// sorted ranges over a map in the order of its keys, so that faults come in the same order each time.
+func sorted(m map[string]any) func(func(string, any) bool) {
+	return func(yield func(string, any) bool) {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if !yield(k, m[k]) {
+				return
+			}
+		}
+	}
+}
+
+func ref(path ...string) ast.Ref {
+	r := ast.Ref{ast.DefaultRootDocument}
+	for _, p := range path {
+		r = append(r, ast.StringTerm(p))
+	}
+	return r
+}
+
+func text(t *ast.Term) string {
+	s, _ := t.Value.(ast.String)
+	return string(s)
+}
+
+func hasPackage(c *ast.Compiler, name string) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(c.Modules)), func(m *ast.Module) bool {
+		return len(m.Package.Path) > 1 && text(m.Package.Path[1]) == name
+	})
+}
+
+func allRules(c *ast.Compiler) []*ast.Rule {
+	var rules []*ast.Rule
+	for _, m := range c.Modules {
+		rules = append(rules, m.Rules...)
+	}
+	slices.SortFunc(rules, func(a, b *ast.Rule) int {
+		return cmp.Or(cmp.Compare(a.Location.File, b.Location.File), cmp.Compare(a.Location.Row, b.Location.Row))
+	})
+	return rules
+}
