@@ -1,0 +1,76 @@
+package issuer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The sample API and its machine client, for development on one machine.
+const (
+	Audience      = "https://api.example.com"         // identifier of the sample API
+	MachineID     = "robot"                           // client id of the sample machine
+	MachineSecret = "robot-secret-for-this-machine"   // published on purpose; see the package comment
+	RolesClaim    = "https://gatehouse.example/roles" // where tokens carry roles: Auth0 wants custom claims namespaced
+	Lifetime      = 24 * time.Hour                    // Auth0's default for an API's access tokens
+	spaID         = "spa"                             // client id of the sample single-page application
+	machineSuffix = "@clients"                        // what Auth0 appends to a client id for the client's own subject
+)
+
+// Person is one of the sample API's callers.
+type Person struct {
+	Name         string   // "customer": what commands call the person
+	Subject      string   // "auth0|cust"
+	ClientID     string   // the application that asks on the person's behalf; a machine is its own
+	Roles        []string // nil for none
+	Scopes       []string
+	Organization string // "" for none
+}
+
+// People are the sample API's callers, in the order of the documentation. The caller owns the result.
+func People() []Person {
+	user := func(name, subject, role, organization string) Person {
+		return Person{name, subject, spaID, []string{role}, []string{"openid"}, organization}
+	}
+	return []Person{
+		user("customer", "auth0|cust", "customer", "org_home"),
+		user("support", "auth0|supp", "support", "org_home"),
+		user("admin", "auth0|adm", "admin", "org_home"),
+		user("suspended", "auth0|susp", "customer", "org_home"),
+		user("outsider", "auth0|out", "customer", "org_other"),
+		machine(),
+	}
+}
+
+func machine() Person {
+	return Person{Name: "machine", Subject: MachineID + machineSuffix, ClientID: MachineID, Scopes: []string{"read:orders"}}
+}
+
+// PersonNamed finds one of People. The error for an unknown name lists them.
+func PersonNamed(name string) (Person, error) {
+	people := People()
+	i := slices.IndexFunc(people, func(p Person) bool { return p.Name == name })
+	if i < 0 {
+		names := make([]string, len(people))
+		for i, p := range people {
+			names[i] = p.Name
+		}
+		return Person{}, fmt.Errorf("person %q: want one of %s", name, strings.Join(names, ", "))
+	}
+	return people[i], nil
+}
+
+// Claims are what a token issued now says of the person.
+func (p Person) Claims(audience string, now time.Time) Claims {
+	return Claims{
+		Subject:      p.Subject,
+		ClientID:     p.ClientID,
+		Audience:     audience,
+		Scopes:       p.Scopes,
+		Roles:        p.Roles,
+		Organization: p.Organization,
+		IssuedAt:     now,
+		ExpiresAt:    now.Add(Lifetime),
+	}
+}
