@@ -1,0 +1,478 @@
+package serverless
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/authorizer"
+)
+
+func environment(pairs ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1], true
+			}
+		}
+		return "", false
+	}
+}
+
+func read(t *testing.T, doc string) *Service {
+	t.Helper()
+	s, err := Read([]byte(doc), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// describe prints a service so that a test can state the whole of it.
+func describe(s *Service) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s\n", s.Name, s.Stage, s.Region)
+	for _, f := range s.Functions {
+		fmt.Fprintf(&b, "%s %s %s %v %dMB env=%v\n", f.Name, f.Handler, f.Artifact, f.Timeout, f.Memory, f.Environment)
+		for _, e := range f.Events {
+			fmt.Fprintf(&b, "  %s %s", e.Protocol, e.Route())
+			if e.CORS {
+				b.WriteString(" cors")
+			}
+			if a := e.Authorizer; a != nil {
+				fmt.Fprintf(&b, " <- %s=%s %s %s simple=%v %v %v %s", a.Name, a.Function, a.Type, a.PayloadVersion, a.SimpleResponses, a.TTL, a.IdentitySources, a.ValidationExpression)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+func TestReadTheSampleAPI(t *testing.T) {
+	doc, err := os.ReadFile("../../serverless.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Read(doc, environment("GATEHOUSE_AUTH0", `{"version":"v1"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		rest = " <- authorizer=authorizer request  simple=false 0s [{method.request.header.Authorization header Authorization}] \n"
+		http = " <- gatehouse=authorizer request 2.0 simple=false 0s [{$request.header.Authorization header Authorization}] \n"
+	)
+	want := "gatehouse dev us-east-1\n" +
+		"authorizer bootstrap dist/authorizer.zip 5s 512MB env=map[GATEHOUSE_AUTH0:{\"version\":\"v1\"} GATEHOUSE_STAGE:dev]\n" +
+		"health bootstrap dist/health.zip 5s 512MB env=map[]\n" +
+		"  rest GET /health\n" +
+		"  http GET /health\n" +
+		"profile bootstrap dist/profile.zip 5s 512MB env=map[]\n" +
+		"  rest GET /profile" + rest +
+		"  http GET /profile" + http +
+		"orders bootstrap dist/orders.zip 5s 512MB env=map[]\n" +
+		"  rest GET /orders" + rest +
+		"  rest GET /orders/{id}" + rest +
+		"  rest GET /users/{id}/orders" + rest +
+		"  rest POST /orders" + rest +
+		"  rest DELETE /orders/{id}" + rest +
+		"  http GET /orders" + http +
+		"  http GET /orders/{id}" + http +
+		"  http GET /users/{id}/orders" + http +
+		"  http POST /orders" + http +
+		"  http DELETE /orders/{id}" + http +
+		"admin bootstrap dist/admin.zip 5s 512MB env=map[]\n" +
+		"  rest GET /admin/users" + rest +
+		"  http GET /admin/users" + http
+	if got := describe(s); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+const head = "service: s\nprovider:\n  name: aws\n  runtime: provided.al2023\n"
+
+func TestEveryFormOfAnEvent(t *testing.T) {
+	for _, c := range []struct{ event, want string }{
+		{"http: GET users/{id}", "rest GET /users/{id}"},
+		{"http: get /users/{id}/", "rest GET /users/{id}"},
+		{"http: any {proxy+}", "rest ANY /{proxy+}"},
+		{"http: {method: get, path: /}", "rest GET /"},
+		{"http: {method: get, path: a, integration: lambda_proxy, operationId: x}", "rest GET /a"},
+		{"http: {method: get, path: a, integration: AWS_PROXY, cors: true}", "rest GET /a cors"},
+		{"http: {method: get, path: a, cors: {origin: '*'}}", "rest GET /a cors"},
+		{"http: {method: get, path: a, cors: false}", "rest GET /a"},
+		{"http: {method: get, path: a, authorizer: auth}", "rest GET /a <- auth=auth token  simple=false 5m0s [{method.request.header.Authorization header Authorization}] "},
+		{"http: {method: get, path: a, authorizer: {name: auth}}", "rest GET /a <- auth=auth token  simple=false 5m0s [{method.request.header.Authorization header Authorization}] "},
+		{"http: {method: get, path: a, authorizer: {name: auth, type: TOKEN, resultTtlInSeconds: 0, identitySource: method.request.header.X, identityValidationExpression: '^Bearer .+$'}}",
+			"rest GET /a <- auth=auth token  simple=false 0s [{method.request.header.X header X}] ^Bearer .+$"},
+		{"http: {method: get, path: a, authorizer: {name: auth, type: request}}", "rest GET /a <- auth=auth request  simple=false 5m0s [{method.request.header.Authorization header Authorization}] "},
+		{"http: {method: get, path: a, authorizer: {name: auth, type: request, resultTtlInSeconds: 0}}", "rest GET /a <- auth=auth request  simple=false 0s [] "},
+		{"http: {method: get, path: a, authorizer: {name: auth, type: request, identitySource: 'method.request.header.A, method.request.querystring.q,context.identity.sourceIp,stageVariables.v'}}",
+			"rest GET /a <- auth=auth request  simple=false 5m0s [{method.request.header.A header A} {method.request.querystring.q querystring q} {context.identity.sourceIp context identity.sourceIp} {stageVariables.v stageVariables v}] "},
+		{"httpApi: GET /users/{id}", "http GET /users/{id}"},
+		{"httpApi: '*'", "http $default"},
+		{"httpApi: {path: '*'}", "http $default"},
+		{"httpApi: {path: '*', method: '*'}", "http $default"},
+		{"httpApi: {path: /a, method: '*'}", "http ANY /a"},
+		{"httpApi: {path: /a, method: post, authorizer: plain}", "http POST /a <- plain=auth request 2.0 simple=false 0s [] "},
+		{"httpApi: {path: /a, method: post, authorizer: {name: full, type: request}}",
+			"http POST /a <- other=auth request 2.0 simple=true 1m0s [{$request.header.A header A} {$request.querystring.q querystring q} {$context.routeKey context routeKey} {$stageVariables.v stageVariables v}] "},
+		{"httpApi: {path: /a, method: post, authorizer: unset}", "http POST /a <- unset=auth request 1.0 simple=false 5m0s [{$request.header.A header A}] "},
+		{"websocket: $connect", "websocket $connect"},
+		{"websocket: $default", "websocket $default"},
+		{"websocket: {route: $connect, routeResponseSelectionExpression: $default, authorizer: auth}", "websocket $connect <- auth=auth request  simple=false 0s [{route.request.header.Auth header Auth}] "},
+		{"websocket: {route: $connect, authorizer: {name: auth, identitySource: [route.request.querystring.token]}}", "websocket $connect <- auth=auth request  simple=false 0s [{route.request.querystring.token querystring token}] "},
+		{"schedule: rate(1 hour)", ""},
+	} {
+		t.Run(c.event, func(t *testing.T) {
+			s := read(t, head+`  httpApi:
+    authorizers:
+      plain: {type: request, functionName: auth}
+      unset: {type: request, functionName: auth, payloadVersion: '1.0', identitySource: $request.header.A}
+      full:
+        name: other
+        type: request
+        functionName: auth
+        enableSimpleResponses: true
+        resultTtlInSeconds: 60
+        identitySource: [$request.header.A, $request.querystring.q, $context.routeKey, $stageVariables.v]
+functions:
+  auth: {handler: bootstrap, timeout: 3}
+  api:
+    handler: bootstrap
+    events:
+      - `+c.event+"\n")
+			got := describe(s)
+			_, got, _ = strings.Cut(got, "api bootstrap  6s 1024MB env=map[]\n")
+			want := ""
+			if c.want != "" {
+				want = "  " + c.want + "\n"
+			}
+			if got != want {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+			if events := s.Functions[1].Events; len(events) == 1 && events[0].Line != 21 {
+				t.Errorf("line %d", events[0].Line)
+			}
+		})
+	}
+}
+
+func TestWhatDoesNotConcernUsIsIgnored(t *testing.T) {
+	s := read(t, `
+service: s
+frameworkVersion: '3'
+plugins: [serverless-offline]
+custom: {unused: "${ssm:/never/asked}"}
+package: {individually: true, artifact: all.zip}
+provider:
+  name: aws
+  runtime: provided.al2023
+  stage: prod-1
+  region: eu-west-1
+  apiGateway: {shouldStartNameWithService: true}
+  tags: {a: !Sub "${AWS::Region}"}
+  iam:
+    role:
+      statements:
+        - Effect: Allow
+          Resource: !Sub "arn:${AWS::Partition}:ssm:*"
+          Condition: {StringEquals: !GetAtt Key.Arn}
+  environment: {BOTH: provider, ONE: 1, NULL_ONE: null}
+resources:
+  Resources: {Table: {Type: "AWS::DynamoDB::Table", Properties: !Ref X}}
+functions:
+  a: {handler: bootstrap, role: !GetAtt Role.Arn, environment: {BOTH: function, YES: true}}
+  b: {handler: bootstrap, package: {artifact: b.zip}, memorySize: 256, events: [{sqs: !GetAtt Q.Arn}]}
+`)
+	want := "s prod-1 eu-west-1\n" +
+		"a bootstrap all.zip 6s 1024MB env=map[BOTH:function NULL_ONE: ONE:1 YES:true]\n" +
+		"b bootstrap b.zip 6s 256MB env=map[BOTH:provider NULL_ONE: ONE:1]\n"
+	if got := describe(s); got != want {
+		t.Errorf("got:\n%swant:\n%s", got, want)
+	}
+}
+
+func TestNoFunctions(t *testing.T) {
+	if s := read(t, head); len(s.Functions) != 0 || s.HTTPCORS {
+		t.Errorf("got %+v", s)
+	}
+	if s := read(t, head+"  httpApi: {cors: true, payload: '2.0'}\n"); !s.HTTPCORS {
+		t.Error("cors went unseen")
+	}
+}
+
+func TestVariables(t *testing.T) {
+	for _, c := range []struct{ value, want string }{
+		{"plain", "plain"},
+		{"${self:service}", "s"},
+		{"a-${self:custom.name}-${sls:stage}", "a-table-dev"},
+		{"${self:custom.${sls:stage}.size}", "small"},
+		{"${self:custom.list.1}", "two"},
+		{"${self:custom.list.9, 'none'}", "none"},
+		{"${self:custom.none, self:custom.name}", "table"},
+		{"${self:custom.none, ${self:custom.name}}", "table"},
+		{"${self:custom.chain}", "table"},
+		{"${self:custom.alias}", "table"},
+		{"${opt:stage, 'dev'}", "dev"},
+		{`${opt:stage, "a, b}"}`, "a, b}"},
+		{"${opt:n, 5}", "5"},
+		{"${opt:n, true}", "true"},
+		{"${env:SET}", "from env"},
+		{"${env:EMPTY}", ""},
+		{"${env:NAME_${self:custom.list.0}}", "indirect"},
+		{"${env:UNSET, 'fallback'}", "fallback"},
+		{"${aws:region}/${aws:accountId}/${aws:partition}", "us-east-1/123456789012/aws"},
+		{"arn:${AWS::Partition}:x", "arn:${AWS::Partition}:x"},
+		{"$ {not} $", "$ {not} $"},
+	} {
+		t.Run(c.value, func(t *testing.T) {
+			doc := head + `
+custom:
+  name: &name table
+  alias: *name
+  chain: ${self:custom.alias}
+  dev: {size: small}
+  list: [one, two]
+functions:
+  f:
+    handler: bootstrap
+    environment:
+      V: '` + strings.ReplaceAll(c.value, "'", "''") + "'\n"
+			s, err := Read([]byte(doc), environment("SET", "from env", "EMPTY", "", "NAME_one", "indirect"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Functions[0].Environment["V"]; got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAVariableMayBeAnyValue(t *testing.T) {
+	s := read(t, `
+service: s
+custom:
+  auth: {name: f, type: request, resultTtlInSeconds: "${self:custom.ttl}"}
+  ttl: 60
+  events:
+    - http: {path: a, method: get, authorizer: "${self:custom.auth}"}
+provider: {name: aws, runtime: provided.al2023, stage: "${opt:stage, 'qa'}", region: "${opt:region, 'eu-north-1'}", timeout: "10"}
+functions:
+  f: {handler: bootstrap, events: "${self:custom.events}", environment: {R: "${aws:region}"}}
+`)
+	e := s.Functions[0].Events[0]
+	if s.Stage != "qa" || s.Region != "eu-north-1" || e.Authorizer.TTL != time.Minute || e.Route() != "GET /a" || s.Functions[0].Timeout != 10*time.Second || s.Functions[0].Environment["R"] != "eu-north-1" {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestFaultsNameTheirLine(t *testing.T) {
+	event := func(e string) string {
+		return head + "functions:\n  f:\n    handler: bootstrap\n    events:\n      - " + e + "\n"
+	}
+	declared := func(a string) string {
+		return head + "  httpApi:\n    authorizers:\n      x: " + a + "\nfunctions:\n  f: {handler: bootstrap}\n"
+	}
+	value := func(v string) string {
+		return head + "functions:\n  f:\n    handler: bootstrap\n    environment:\n      V: " + v + "\n"
+	}
+	for _, c := range []struct{ name, doc, want string }{
+		{"empty", "", "read serverless.yml: empty"},
+		{"no YAML", "a: [", "read serverless.yml: yaml: "},
+		{"two documents", head + "---\n" + head, "read serverless.yml: more than one document"},
+		{"a list", "- a", "line 1: the file: want a mapping"},
+		{"null", "null", "line 1: service is missing"},
+		{"unknown top key", head + "fucntions: {}\n", `line 5: the file: unknown key "fucntions"`},
+		{"twice", head + "service: t\n", `line 5: the file: "service" stands here twice`},
+		{"key that is no text", head + "[a]: b\n", "line 5: the file: want text as a key"},
+		{"merge key", head + "functions:\n  f: {<<: {handler: a}, handler: b}\n", `line 6: functions.f: unknown key "<<"`},
+		{"service missing", "provider: {name: aws}\n", "line 1: service is missing"},
+		{"provider missing", "service: s\n", "line 1: provider.name is missing"},
+		{"another provider", "service: s\nprovider:\n  name: google\n", `line 3: provider.name "google": only aws is supported`},
+		{"unknown provider key", head + "  runtme: x\n", `line 5: provider: unknown key "runtme"`},
+		{"stage", head + "  stage: a/b\n", `line 5: provider.stage "a/b": want letters`},
+		{"stage that names itself", head + "  stage: ${sls:stage}\n", "line 5: variables refer to each other without end"},
+		{"resource policy", head + "  apiGateway: {resourcePolicy: []}\n", "line 5: provider.apiGateway.resourcePolicy is not supported yet"},
+		{"external HTTP API", head + "  httpApi: {id: x}\n", "line 5: provider.httpApi.id is not supported yet"},
+		{"payload 1.0", head + "  httpApi: {payload: '1.0'}\n", `line 5: provider.httpApi.payload "1.0" is not supported yet`},
+		{"functions as a list", head + "functions: [a]\n", "line 5: functions: want a mapping"},
+		{"function's name", head + "functions:\n  a/b: {handler: x}\n", "line 6: functions.a/b: a function's name is"},
+		{"handler missing", head + "functions:\n  f: {}\n", "line 6: functions.f.handler is missing"},
+		{"handler null", head + "functions:\n  f: {handler: null}\n", "line 6: functions.f.handler is missing"},
+		{"handler as a list", head + "functions:\n  f: {handler: []}\n", "line 6: functions.f.handler: want text"},
+		{"image", head + "functions:\n  f: {handler: x, image: y}\n", "line 6: functions.f.image is not supported yet"},
+		{"timeout", head + "functions:\n  f: {handler: x, timeout: 901}\n", "line 6: functions.f.timeout: want a whole number from 1 to 900"},
+		{"timeout that is text", head + "functions:\n  f: {handler: x, timeout: soon}\n", "line 6: functions.f.timeout: want a whole number"},
+		{"timeout that is empty", head + "functions:\n  f: {handler: x, timeout: ''}\n", "line 6: functions.f.timeout: want a whole number"},
+		{"memory", head + "functions:\n  f: {handler: x, memorySize: 64}\n", "line 6: functions.f.memorySize: want a whole number from 128 to 10240"},
+		{"environment", head + "functions:\n  f: {handler: x, environment: [a]}\n", "line 6: functions.f.environment: want a mapping"},
+		{"environment's names", head + "functions:\n  f: {handler: x, environment: {a=b: c}}\n", `line 6: functions.f.environment: "a=b" is not a variable's name`},
+		{"!Ref", value("!Ref Table"), "line 9: functions.f.environment.V: CloudFormation's !Ref has no value"},
+		{"Ref", value("{Ref: Table}"), "line 9: functions.f.environment.V: CloudFormation's Ref has no value"},
+		{"Fn::Join", value("{'Fn::Join': [a, [b]]}"), "line 9: functions.f.environment.V: CloudFormation's Fn::Join has no value"},
+		{"Fn for a list", head + "functions:\n  f: {handler: x, events: !Split [a, b]}\n", "line 6: functions.f.events: want a list"},
+		{"Fn for a mapping", head + "functions:\n  f: {handler: x, environment: {Ref: b}}\n", "line 6: functions.f.environment: want a mapping"},
+
+		{"unset variable", value("${env:SECRET}"), "line 9: variable ${env:SECRET} has no value and no fallback"},
+		{"unset option", value("${opt:x}"), "line 9: variable ${opt:x} has no value"},
+		{"unset inner variable", value("${self:custom.${env:X}}"), "line 9: variable ${self:custom.${env:X}} needs a value that is not there"},
+		{"another source", value("${ssm:/a}"), "line 9: variable ${ssm:/a} has a source that is not supported"},
+		{"a file", value("${file(a.yml)}"), "line 9: variable ${file(a.yml)} has a source that is not supported"},
+		{"no end", value("'${self:a'"), `line 9: variable "${self:a" has no end`},
+		{"a mapping within text", value("x${self:provider}"), "line 9: variable ${self:provider} is not text and stands within text"},
+		{"a mapping for text", value("${self:provider}"), "line 3: functions.f.environment.V: want text"},
+		{"a loop", head + "custom: {a: '${self:custom.b}', b: '${self:custom.a}'}\n" + strings.TrimPrefix(value("${self:custom.a}"), head), "variables refer to each other without end"},
+		{"a bomb", head + bomb() + strings.TrimPrefix(value("${self:custom.a0}"), head), "grows beyond 8192 bytes"},
+		{"a bomb of nothing", head + strings.Replace(bomb(), "xxxxxxxx", "", 1) + strings.TrimPrefix(value("${self:custom.a0}"), head), "more than 10000 variables"},
+
+		{"unknown event", event("htp: GET a"), `line 9: functions.f.events[0]: unknown key "htp"`},
+		{"two events in one", event("{http: GET a, httpApi: GET /b}"), "line 9: functions.f.events[0]: more than one kind of event"},
+		{"events that are no list", head + "functions:\n  f: {handler: x, events: {}}\n", "line 6: functions.f.events: want a list"},
+		{"REST without a path", event("http: GET"), `line 9: functions.f.events[0].http: want "METHOD path"`},
+		{"REST object without a path", event("http: {method: get}"), "line 9: functions.f.events[0].http.path is missing"},
+		{"REST object without a method", event("http: {path: a}"), "line 9: functions.f.events[0].http.method is missing"},
+		{"REST method", event("http: FETCH a"), `line 9: functions.f.events[0].http: method "FETCH": want one of any, get`},
+		{"REST template", event("http: GET a/{b"), `line 9: route "GET /a/{b": segment "{b"`},
+		{"REST double slash", event("http: GET a//b"), `line 9: route "GET /a//b"`},
+		{"REST integration", event("http: {method: get, path: a, integration: lambda}"), `line 9: functions.f.events[0].http.integration "lambda" is not supported yet`},
+		{"REST api key", event("http: {method: get, path: a, private: true}"), "line 9: functions.f.events[0].http.private is not supported yet"},
+		{"REST cors", event("http: {method: get, path: a, cors: maybe}"), "line 9: functions.f.events[0].http.cors: want true or false"},
+		{"route twice", event("http: GET a\n      - http: {method: get, path: /a/}"), `line 10: functions.f.events[1]: route "GET /a" stands in line 9 already`},
+		{"HTTP without a path", event("httpApi: GET"), "line 9: functions.f.events[0].httpApi: want a method and a path that starts with /"},
+		{"HTTP object without a path", event("httpApi: {method: GET}"), "line 9: functions.f.events[0].httpApi.path is missing"},
+		{"HTTP without a method", event("httpApi: {path: /a}"), "line 9: functions.f.events[0].httpApi: want a method"},
+		{"HTTP relative", event("httpApi: GET a"), "line 9: functions.f.events[0].httpApi: want a method and a path that starts with /"},
+		{"HTTP * with a method", event("httpApi: {path: '*', method: GET}"), "line 9: functions.f.events[0].httpApi: path * takes every method"},
+		{"HTTP method", event("httpApi: FETCH /a"), `method "FETCH"`},
+		{"HTTP template", event("httpApi: GET /{a+}/b"), `line 9: route "GET /{a+}/b"`},
+		{"websocket without a route", event("websocket: {}"), "line 9: functions.f.events[0].websocket.route is missing"},
+		{"websocket authorizer elsewhere", event("websocket: {route: $default, authorizer: f}"), "line 9: functions.f.events[0].websocket.authorizer: only $connect can have one"},
+
+		{"REST authorizer by ARN", event("http: {method: get, path: a, authorizer: {arn: x, name: f}}"), "authorizer.arn is not supported yet"},
+		{"REST authorizer of IAM", event("http: {method: get, path: a, authorizer: aws_iam}"), `line 9: functions.f.events[0].http.authorizer: no function "aws_iam" in this file`},
+		{"REST authorizer's type", event("http: {method: get, path: a, authorizer: {name: f, type: cognito_user_pools}}"), `authorizer.type "cognito_user_pools" is not supported: want token or request`},
+		{"REST authorizer without a name", event("http: {method: get, path: a, authorizer: {type: request}}"), `no function "" in this file`},
+		{"REST TTL", event("http: {method: get, path: a, authorizer: {name: f, resultTtlInSeconds: 3601}}"), "authorizer.resultTtlInSeconds: want a whole number from 0 to 3600"},
+		{"REST identity source", event("http: {method: get, path: a, authorizer: {name: f, type: request, identitySource: method.request.path.id}}"), `identitySource "method.request.path.id": want method.request.header.NAME`},
+		{"REST identity source of an HTTP API", event("http: {method: get, path: a, authorizer: {name: f, type: request, identitySource: $request.header.A}}"), `identitySource "$request.header.A": want`},
+		{"REST empty identity source", event("http: {method: get, path: a, authorizer: {name: f, type: request, identitySource: 'method.request.header.A,'}}"), `identitySource "": want`},
+		{"TOKEN with two sources", event("http: {method: get, path: a, authorizer: {name: f, identitySource: 'method.request.header.A,method.request.header.B'}}"), "type token takes exactly one header"},
+		{"TOKEN with a query", event("http: {method: get, path: a, authorizer: {name: f, identitySource: method.request.querystring.A}}"), "type token takes exactly one header"},
+		{"expression without TOKEN", event("http: {method: get, path: a, authorizer: {name: f, type: request, identityValidationExpression: a}}"), "applies to type token only"},
+		{"expression that is none", event("http: {method: get, path: a, authorizer: {name: f, identityValidationExpression: '('}}"), "identityValidationExpression: error parsing regexp"},
+		{"one name, two settings", event("http: {method: get, path: a, authorizer: f}\n      - http: {method: get, path: b, authorizer: {name: f, type: request}}"), `line 10: functions.f.events[1].http.authorizer: authorizer "f" has other settings elsewhere`},
+		{"REST authorizer null", event("http: {method: get, path: a, authorizer: }"), "line 9: functions.f.events[0].http.authorizer is empty"},
+		{"REST authorizer empty", event("http: {method: get, path: a, authorizer: ''}"), `no function ""`},
+		{"HTTP authorizer null", event("httpApi: {method: GET, path: /a, authorizer: null}"), "line 9: functions.f.events[0].httpApi.authorizer is empty"},
+		{"HTTP authorizer undeclared", event("httpApi: {method: GET, path: /a, authorizer: {name: x}}"), `line 9: functions.f.events[0].httpApi.authorizer: no authorizer "x" in provider.httpApi.authorizers`},
+		{"HTTP authorizer of another type", event("httpApi: {method: GET, path: /a, authorizer: {type: aws_iam}}"), `authorizer.type "aws_iam" is not supported`},
+		{"HTTP scopes", event("httpApi: {method: GET, path: /a, authorizer: {name: x, scopes: [a]}}"), "authorizer.scopes is not supported yet"},
+		{"JWT", declared("{type: jwt}"), `line 7: provider.httpApi.authorizers.x.type "jwt" is not supported: want request`},
+		{"no type", declared("{functionName: f}"), "line 7: provider.httpApi.authorizers.x.type is missing"},
+		{"no function", declared("{type: request}"), "line 7: provider.httpApi.authorizers.x.functionName is missing"},
+		{"unknown function", declared("{type: request, functionName: g}"), `line 7: provider.httpApi.authorizers.x: no function "g"`},
+		{"payload version", declared("{type: request, functionName: f, payloadVersion: 2.0}"), "payloadVersion: want '1.0' or '2.0', in quotes"},
+		{"simple 1.0", declared("{type: request, functionName: f, payloadVersion: '1.0', enableSimpleResponses: true}"), "enableSimpleResponses needs payloadVersion '2.0'"},
+		{"TTL without a source", declared("{type: request, functionName: f, resultTtlInSeconds: 1}"), "answers are cached by identitySource, and there is none"},
+		{"HTTP identity source", declared("{type: request, functionName: f, resultTtlInSeconds: 0, identitySource: [method.request.header.A, {}]}"), `identitySource "method.request.header.A": want $request.header.NAME`},
+		{"websocket identity source", event("websocket: {route: $connect, authorizer: {name: f, identitySource: method.request.header.A}}"), `identitySource "method.request.header.A": want route.request.header.NAME`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := Read([]byte(c.doc), nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) || s != nil {
+				t.Errorf("got %+v, %v\nwant an error with %q", s, err, c.want)
+			}
+		})
+	}
+}
+
+// bomb is a chain of definitions, each twice the one below it.
+func bomb() string {
+	var b strings.Builder
+	b.WriteString("custom:\n")
+	for i := range 16 {
+		fmt.Fprintf(&b, "  a%d: '${self:custom.a%d}${self:custom.a%d}'\n", i, i+1, i+1)
+	}
+	return b.String() + "  a16: 'xxxxxxxx'\n"
+}
+
+func TestAllFaultsAtOnceInTheOrderOfTheFile(t *testing.T) {
+	_, err := Read([]byte(`
+service: s
+provider:
+  name: aws
+  nmae: x
+custom:
+  auth: {name: g}
+functions:
+  f:
+    events:
+      - http: {method: get, path: a, authorizer: "${self:custom.auth}"}
+      - http: {method: get, path: b, authorizer: "${self:custom.auth}"}
+      - http: {method: get, path: c, pth: d}
+`), nil)
+	want := `read serverless.yml: line 5: provider: unknown key "nmae"
+line 7: functions.f.events[0].http.authorizer: no function "g" in this file
+line 7: functions.f.events[1].http.authorizer: no function "g" in this file
+line 9: functions.f.handler is missing
+line 13: functions.f.events[2].http: unknown key "pth"`
+	if err == nil || err.Error() != want {
+		t.Errorf("got:\n%v\nwant:\n%s", err, want)
+	}
+}
+
+func TestASecretIsInNoError(t *testing.T) {
+	const secret = "hunter2"
+	_, err := Read([]byte(head+`
+functions:
+  f:
+    handler: bootstrap
+    timeout: ${env:SECRET}
+    environment: {A: "${self:custom.${env:SECRET}}", B: "${${env:SECRET}}", C: "${opt:x, ${env:SECRET}:y}"}
+`), environment("SECRET", secret))
+	if err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	doc, err := os.ReadFile("../../serverless.yml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(doc))
+	f.Add(head + "custom: {a: '${self:custom.a, \"x\"}'}\nfunctions:\n  f: {handler: '${self:custom}', events: [{http: 'GET ${sls:stage}'}]}\n")
+	f.Add(head + "  stage: '${opt:s, ${self:provider.region}}'\n  region: '${aws:region}'\n")
+	f.Add(head + "functions: &f\n  f: {handler: x, events: [{httpApi: '*'}, {websocket: $connect}]}\n")
+	f.Fuzz(func(t *testing.T, doc string) {
+		s, err := Read([]byte(doc), environment("GATEHOUSE_AUTH0", "{}"))
+		if (s == nil) == (err == nil) {
+			t.Fatalf("got %v and %v", s, err)
+		}
+		if err != nil {
+			return
+		}
+		names := map[string]bool{}
+		for _, fn := range s.Functions {
+			names[fn.Name] = true
+		}
+		for _, fn := range s.Functions {
+			if fn.Timeout < time.Second || fn.Memory < 128 || fn.Handler == "" {
+				t.Fatalf("function %+v", fn)
+			}
+			for _, e := range fn.Events {
+				if e.Protocol != authorizer.WebSocket {
+					if _, err := authorizer.NewRoutes([]string{e.Route()}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if a := e.Authorizer; a != nil && (!names[a.Function] || a.TTL < 0 || a.TTL > time.Hour || a.Type != Token && a.Type != Request) {
+					t.Fatalf("authorizer %+v", a)
+				}
+			}
+		}
+	})
+}
