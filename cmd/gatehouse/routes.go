@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"gatehouse/internal/serverless"
+)
+
+// routes makes the policies' route table out of serverless.yml: every route that an authorizer guards, and the API
+// package whose grants decide on it, which is named after the function.
+func routes(_ context.Context, args []string, s stdio) error {
+	f := flags("routes", "[--config FILE] [--write FILE | --check FILE]", s)
+	config := f.String("config", "serverless.yml", "the `file` that deploys the API")
+	write := f.String("write", "", "write the table to this `file` instead of standard output")
+	check := f.String("check", "", "refuse when this `file` is not the table")
+	if err := parse(f, args, 0); err != nil {
+		return err
+	}
+	if *write != "" && *check != "" {
+		return misused("--write and --check exclude each other")
+	}
+	service, err := readService(*config, s.env)
+	if err != nil {
+		return err
+	}
+	table, err := routeTable(service)
+	if err != nil {
+		return refused("%s: %w", *config, err)
+	}
+	switch {
+	case *write != "":
+		return os.WriteFile(*write, table, 0o644)
+	case *check != "":
+		have, err := os.ReadFile(*check)
+		if err != nil {
+			return refused("%w", err)
+		}
+		if !bytes.Equal(have, table) {
+			return refused("%s is not what %s gives: run `gatehouse routes --config %s --write %s`", *check, *config, *config, *check)
+		}
+		return nil
+	}
+	_, err = s.out.Write(table)
+	return err
+}
+
+// readService reads the file that deploys the API. Environment variables that the file asks for and that are not set
+// read as empty: no route depends on a secret of the deployment.
+func readService(name string, environment []string) (*serverless.Service, error) {
+	doc, err := os.ReadFile(name)
+	if err != nil {
+		return nil, refused("%w", err)
+	}
+	service, err := serverless.Read(doc, func(name string) (string, bool) {
+		for _, entry := range environment {
+			if k, v, _ := strings.Cut(entry, "="); k == name {
+				return v, true
+			}
+		}
+		return "", true
+	})
+	if err != nil {
+		return nil, refused("%s: %w", name, err)
+	}
+	return service, nil
+}
+
+// routeEntry is one value of data.routes.
+type routeEntry struct {
+	API    string `json:"api"`
+	Answer string `json:"answer"`
+}
+
+func routeTable(service *serverless.Service) ([]byte, error) {
+	table := map[string]routeEntry{}
+	var faults []error
+	for _, fn := range service.Functions {
+		for _, event := range fn.Events {
+			if event.Authorizer == nil {
+				continue
+			}
+			entry := routeEntry{API: fn.Name, Answer: "request"}
+			if other, taken := table[event.Route()]; taken && other != entry {
+				faults = append(faults, fmt.Errorf("route %q: served by %s and by %s: one API package decides on a route",
+					event.Route(), other.API, fn.Name))
+			}
+			table[event.Route()] = entry
+		}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := errors.Join(append(faults, enc.Encode(table))...)
+	return b.Bytes(), err
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"gatehouse/authorizer"
+	"gatehouse/internal/gateway"
+	"gatehouse/internal/issuer"
+	"gatehouse/internal/serverless"
+)
+
+// serve runs the sample API on this machine: API Gateway, the real function executables, and the issuer, until ctx ends.
+func serve(ctx context.Context, args []string, s stdio) error {
+	f := flags("serve", "[flags]", s)
+	config := f.String("config", "serverless.yml", "the `file` that deploys the API")
+	dist := f.String("dist", "dist", "`directory` of the built functions, each in NAME/bootstrap")
+	dir := f.String("keys", keyDir, "`directory` of the issuer's key and of the logs")
+	rest := f.String("rest", restAddr, "`address` of the REST API")
+	http := f.String("http", httpAddr, "`address` of the HTTP API")
+	tokens := f.String("issuer", issuerAddr, "`address` of the issuer")
+	if err := parse(f, args, 0); err != nil {
+		return err
+	}
+	slog.SetDefault(slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+
+	key, err := issuer.LoadOrCreateKey(*dir)
+	if err != nil {
+		return refused("%w", err)
+	}
+	auth0, err := issuer.Start(ctx, issuer.Config{Addr: *tokens, Key: key, Audience: issuer.Audience})
+	if err != nil {
+		return refused("%w (choose another with --issuer)", err)
+	}
+	defer auth0.Close()
+
+	service, err := readLocal(*config, auth0.URL())
+	if err != nil {
+		return err
+	}
+	logs := &logs{dir: *dir, screen: s.out}
+	defer logs.close()
+	api, err := gateway.Start(ctx, gateway.Config{
+		Service:   service,
+		Bootstrap: func(function string) string { return filepath.Join(*dist, function, "bootstrap") },
+		Output:    logs.of,
+		REST:      *rest,
+		HTTP:      *http,
+	})
+	if err != nil {
+		return refused("%w", err)
+	}
+	defer api.Close()
+
+	welcome(s.out, api.RESTURL(), api.HTTPURL(), auth0.URL(), *dir)
+	<-ctx.Done()
+	fmt.Fprintln(s.out, "\nstopping")
+	return errors.Join(api.Close(), auth0.Close())
+}
+
+// readLocal reads the deployment's file with this machine's issuer in the place of the tenant.
+func readLocal(name, issuerURL string) (*serverless.Service, error) {
+	doc, err := os.ReadFile(name)
+	if err != nil {
+		return nil, refused("%w", err)
+	}
+	auth0, err := localAuth0(issuerURL)
+	if err != nil {
+		return nil, err
+	}
+	service, err := serverless.Read(doc, func(name string) (string, bool) {
+		if name == "GATEHOUSE_AUTH0" {
+			return auth0, true
+		}
+		return "", false
+	})
+	if err != nil {
+		return nil, refused("%s: %w", name, err)
+	}
+	return service, nil
+}
+
+// localAuth0 is the Auth0 document that trusts this machine's issuer.
+func localAuth0(issuerURL string) (string, error) {
+	doc, err := json.Marshal(map[string]any{
+		"version":     "v1",
+		"roles_claim": issuer.RolesClaim,
+		"issuers": []any{map[string]any{
+			"issuer":     issuerURL,
+			"audiences":  []string{issuer.Audience},
+			"algorithms": []string{"RS256"},
+			"profile":    "auth0",
+		}},
+	})
+	return string(doc), err
+}
+
+func welcome(w io.Writer, rest, http, issuerURL, dir string) {
+	token := `$(bin/gatehouse token --as customer`
+	if flags := tokenFlags(issuerURL, dir); flags != "" {
+		token += flags
+	}
+	token += ")"
+	admin := strings.Replace(token, "customer", "admin", 1)
+	fmt.Fprintf(w, `Gatehouse guards the sample API on this machine.
+
+  REST API   %[1]s
+  HTTP API   %[2]s
+  issuer     %[3]s
+
+Try it from another terminal:
+
+  curl -i %[1]s/health
+  curl -i %[1]s/orders                                # 401: nobody
+  curl -i %[1]s/orders -H "Authorization: Bearer %[4]s"
+  curl -i -X DELETE %[2]s/orders/42 -H "Authorization: Bearer %[4]s"      # 403: not granted
+  curl -i -X DELETE %[2]s/orders/42 -H "Authorization: Bearer %[5]s"   # 204, with a warning: no MFA
+
+People: customer, support, admin, suspended, outsider, machine. Decisions appear below; the records are in
+%[6]s. Ctrl-C ends everything.
+
+`, rest, http, issuerURL, token, admin, filepath.Join(dir, "authorizer.log"))
+}
+
+// tokenFlags are the flags that `gatehouse token` needs where this system is not at its usual place.
+func tokenFlags(issuerURL, dir string) string {
+	var b strings.Builder
+	if issuerURL != "http://"+issuerAddr+"/" {
+		fmt.Fprintf(&b, " --issuer %s", issuerURL)
+	}
+	if dir != keyDir {
+		fmt.Fprintf(&b, " --keys %s", dir)
+	}
+	return b.String()
+}
+
+// logs keeps what the functions print: all of it in DIR/FUNCTION.log, and on the screen a short line for each decision
+// and the rest as it is.
+type logs struct {
+	dir    string
+	screen io.Writer
+
+	mu    sync.Mutex
+	files []*os.File
+}
+
+func (l *logs) of(function string) io.Writer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	file, err := os.OpenFile(filepath.Join(l.dir, function+".log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		fmt.Fprintf(l.screen, "%s: no log file: %v\n", function, err)
+		return lineWriter{l, function, io.Discard}
+	}
+	l.files = append(l.files, file)
+	return lineWriter{l, function, file}
+}
+
+func (l *logs) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.files {
+		_ = f.Close()
+	}
+}
+
+// lineWriter gets whole lines.
+type lineWriter struct {
+	logs     *logs
+	function string
+	file     io.Writer
+}
+
+func (w lineWriter) Write(b []byte) (int, error) {
+	w.logs.mu.Lock()
+	defer w.logs.mu.Unlock()
+	_, err := w.file.Write(b)
+	for line := range bytes.Lines(b) {
+		fmt.Fprintln(w.logs.screen, short(w.function, bytes.TrimSpace(line)))
+	}
+	return len(b), err
+}
+
+// short is what the screen shows of a line: who asked what, and what became of it.
+func short(function string, line []byte) string {
+	var r authorizer.Record
+	if json.Unmarshal(line, &r) != nil || r.DecisionID == "" {
+		return function + ": " + string(line)
+	}
+	what, who := "?", "nobody"
+	if r.Input != nil {
+		what = cmp.Or(r.Input.Request.Route, r.Input.Request.Method+" /"+strings.Join(r.Input.Request.Path, "/"))
+		who = cmp.Or(r.Input.Principal.Subject, who)
+	}
+	outcome := "no outcome"
+	switch {
+	case r.Error != nil:
+		outcome = r.Error.Code
+	case r.Result != nil:
+		outcome = string(r.Result.Status.Reason)
+		for _, v := range r.Result.Violations {
+			outcome += fmt.Sprintf(" [%s %s]", v.Action, v.Constraint)
+		}
+	}
+	return fmt.Sprintf("%s  %-24s %-16s %s", r.Timestamp.Local().Format("15:04:05"), what, who, outcome)
+}

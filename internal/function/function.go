@@ -1,0 +1,148 @@
+// Package function makes the authorizer out of its environment, as the Lambda and `gatehouse authorize` both run it.
+package function
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/authorizer"
+	"gatehouse/authorizer/apigw"
+	"gatehouse/authorizer/pdp"
+	"gatehouse/authorizer/token"
+)
+
+// warmBudget bounds the fetch of the issuers' keys while the function starts. Lambda allows ten seconds for all of it.
+const warmBudget = 3 * time.Second
+
+// Config is what the function is made of, beside its environment.
+type Config struct {
+	Environment []string     // "NAME=value"; design.md lists the names that Gatehouse reads
+	Policies    fs.FS        // the embedded policies, or a directory's
+	Records     io.Writer    // one line of JSON per decision
+	Log         *slog.Logger // what an operator should know of the start
+}
+
+// New gives the authorizer that the environment describes. A bad setting stops the start, and all faults are named at
+// once.
+func New(ctx context.Context, c Config) (*authorizer.Authorizer, error) {
+	settings, settingsErr := read(c.Environment)
+	verifier, verifierErr := authenticator(settings.auth0)
+	gateway, gatewayErr := apigw.New(apigw.Config{
+		Headers: settings.auth0.Headers,
+		Query:   settings.auth0.Query,
+		APIs:    settings.apis,
+	})
+	policy, policyErr := pdp.Load(ctx, c.Policies)
+	if settingsErr != nil {
+		verifierErr = nil // it lacks what the settings failed to give
+	}
+	if err := errors.Join(settingsErr, verifierErr, gatewayErr, policyErr); err != nil {
+		return nil, err
+	}
+
+	warmCtx, done := context.WithTimeout(ctx, warmBudget)
+	defer done()
+	if err := verifier.Warm(warmCtx, time.Now()); err != nil {
+		// Not fatal: the keys are fetched again when the first token asks for them.
+		c.Log.Warn("fetch of issuer keys at start failed", "error", err)
+	}
+	return authorizer.New(authorizer.Config{
+		Generation: &authorizer.Generation{
+			Revision:      policy.Revision(),
+			Gateway:       gateway,
+			Authenticator: verifier,
+			Policy:        policy,
+			Routes:        policy.Routes(),
+			ClaimsRead:    policy.ClaimsRead(),
+		},
+		Recorder: &authorizer.Lines{W: c.Records},
+		Labels:   settings.labels,
+		Now:      time.Now,
+		NewID:    rand.Text,
+	})
+}
+
+func authenticator(c token.Config) (*token.Verifier, error) {
+	v, err := token.New(c, token.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("GATEHOUSE_AUTH0: %w", err)
+	}
+	return v, nil
+}
+
+type settings struct {
+	auth0  token.Config
+	apis   []string
+	labels map[string]string
+}
+
+// later are the settings of design.md that this version does not act on, each with the one value that changes nothing.
+var later = map[string]string{
+	"GATEHOUSE_STORE":        "",
+	"GATEHOUSE_TRUST":        "",
+	"GATEHOUSE_THRESHOLD":    "",
+	"GATEHOUSE_MIN_SEQUENCE": "",
+	"GATEHOUSE_REFRESH":      "",
+	"GATEHOUSE_MAX_STALE":    "",
+	"GATEHOUSE_ANSWER":       "request",
+	"GATEHOUSE_RESPONSE":     "iam",
+}
+
+func read(environment []string) (settings, error) {
+	var s settings
+	var faults []error
+	env := map[string]string{}
+	for _, entry := range environment {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
+	}
+	names := make([]string, 0, len(env))
+	for name := range env {
+		if strings.HasPrefix(name, "GATEHOUSE_") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		neutral, isLater := later[name]
+		switch value := env[name]; {
+		case name == "GATEHOUSE_AUTH0" || name == "GATEHOUSE_STAGE" || name == "GATEHOUSE_APIS":
+		case !isLater:
+			faults = append(faults, fmt.Errorf("%s: no such setting", name))
+		case value != "" && value != neutral:
+			faults = append(faults, fmt.Errorf("%s=%s: not supported yet", name, value))
+		}
+	}
+
+	if env["GATEHOUSE_AUTH0"] == "" {
+		faults = append(faults, errors.New("GATEHOUSE_AUTH0: missing: it must hold the Auth0 configuration document"))
+	} else if auth0, err := token.ParseConfig([]byte(env["GATEHOUSE_AUTH0"])); err != nil {
+		faults = append(faults, fmt.Errorf("GATEHOUSE_AUTH0: %w", err))
+	} else {
+		s.auth0 = auth0
+	}
+	if apis := env["GATEHOUSE_APIS"]; apis != "" {
+		s.apis = strings.Split(apis, ",")
+	}
+	s.labels = map[string]string{
+		"app":   "gatehouse",
+		"stage": cmp.Or(env["GATEHOUSE_STAGE"], "dev"),
+	}
+	for label, name := range map[string]string{
+		"function": "AWS_LAMBDA_FUNCTION_NAME", "function_version": "AWS_LAMBDA_FUNCTION_VERSION", "region": "AWS_REGION",
+	} {
+		if value := env[name]; value != "" {
+			s.labels[label] = value
+		}
+	}
+	return s, errors.Join(faults...)
+}
