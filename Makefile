@@ -1,0 +1,71 @@
+# Gatehouse. `make` alone lists what there is; `make check` is what CI runs.
+
+FUNCTIONS := authorizer admin health orders profile
+BUILD     := CGO_ENABLED=0 go build -buildvcs=false -trimpath -tags lambda.norpc -ldflags '-s -w'
+OPA       := bin/tools/opa
+CAPS      := internal/bundle/capabilities.json
+GO_FILES  := $(shell git ls-files '*.go')
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check build functions tools routes lint policies race fmt fuzz clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## the guarded sample API on this machine: API Gateway, functions, issuer (Ctrl-C ends all)
+	bin/gatehouse serve
+
+test: build tools ## every test: Go, Rego, and the whole system on this machine
+	go test ./...
+	$(OPA) test --timeout 60s policies
+
+check: lint policies race ## what CI runs: format, vet, staticcheck, Rego checks, all tests with the race detector
+
+build: functions ## bin/gatehouse and the functions, each in dist/NAME/bootstrap
+	go build -buildvcs=false -o bin/gatehouse ./cmd/gatehouse
+
+functions:
+	@for f in $(FUNCTIONS); do \
+		dir=./handlers/$$f; [ $$f = authorizer ] && dir=./cmd/authorizer; \
+		$(BUILD) -o dist/$$f/bootstrap $$dir || exit 1; \
+	done
+
+tools: bin/tools/.made
+bin/tools/.made: tools/go.mod tools/go.sum
+	mkdir -p bin/tools
+	go build -buildvcs=false -modfile=tools/go.mod -o bin/tools/ tool
+	touch $@
+
+routes: build ## the policies' route table, made again from serverless.yml
+	bin/gatehouse routes --write policies/routes/data.json
+
+lint: tools
+	@unformatted=$$(gofmt -l $(GO_FILES)); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	go vet ./...
+	bin/tools/staticcheck ./...
+
+policies: build tools ## the Rego checks, with the plain opa program
+	$(OPA) fmt --fail --list policies
+	$(OPA) check --strict --capabilities $(CAPS) --schema policies/schema/input.json policies
+	$(OPA) test --timeout 60s policies
+	$(OPA) test --timeout 60s --coverage --threshold 100 policies > bin/coverage.json || { cat bin/coverage.json; exit 1; }
+	$(OPA) test --timeout 60s --bundle policies
+	bin/gatehouse test policies
+	bin/gatehouse routes --check policies/routes/data.json
+
+race: build tools
+	go test -race -timeout 12m ./...
+
+fmt: tools ## format Go and Rego
+	gofmt -w $(GO_FILES)
+	$(OPA) fmt --write policies
+
+fuzz: ## every fuzz target, a minute each
+	@go list ./... | while read -r pkg; do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 1m $$pkg || exit 1; \
+		done; \
+	done
+
+clean: ## remove what was built
+	rm -rf bin dist
