@@ -1,0 +1,207 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// effect is what a policy says about one request. The zero value denies.
+type effect int
+
+const (
+	implicitDeny effect = iota // nothing allows it
+	explicitDeny               // a statement forbids it
+	allow
+)
+
+// invokeAction is what every request to an API is called (API Gateway Developer Guide, "Control access for invoking an
+// API": Action format).
+const invokeAction = "execute-api:Invoke"
+
+// maxResource is the longest Resource that API Gateway takes in an authorizer's policy (API Gateway Developer Guide,
+// "Output from an API Gateway Lambda authorizer").
+const maxResource = 512
+
+// policy is a policy document as an authorizer returns it.
+type policy []statement
+
+type statement struct {
+	deny         bool
+	actions      []string
+	anyAction    bool // the actions are those of NotAction, which isn't known here
+	resources    []string
+	notResources bool // resources are all but these
+	conditional  bool // there is an element that isn't known here, such as Condition
+}
+
+// parsePolicy reads a policy document. Element names are compared exactly, as IAM does.
+func parsePolicy(doc []byte) (policy, error) {
+	var top map[string]json.RawMessage
+	if err := json.Unmarshal(doc, &top); err != nil || top == nil {
+		return nil, errors.New("policyDocument is not an object")
+	}
+	for name := range top {
+		if name != "Version" && name != "Id" && name != "Statement" {
+			return nil, fmt.Errorf("policyDocument has an unknown element %q", name)
+		}
+	}
+	var list []map[string]json.RawMessage
+	if err := json.Unmarshal(top["Statement"], &list); err != nil {
+		var one map[string]json.RawMessage
+		if err := json.Unmarshal(top["Statement"], &one); err != nil {
+			return nil, errors.New("policyDocument.Statement is neither an object nor a list of them")
+		}
+		list = []map[string]json.RawMessage{one}
+	}
+	var p policy
+	for i, elements := range list {
+		s, err := parseStatement(elements)
+		if err != nil {
+			return nil, fmt.Errorf("statement %d: %w", i, err)
+		}
+		p = append(p, s)
+	}
+	return p, nil
+}
+
+func parseStatement(elements map[string]json.RawMessage) (statement, error) {
+	var s statement
+	var faults []error
+	var resource, notResource []string
+	for name, value := range elements {
+		var err error
+		switch name {
+		case "Sid":
+		case "Effect":
+			var text string
+			err = json.Unmarshal(value, &text)
+			s.deny = text == "Deny"
+			if err == nil && text != "Allow" && text != "Deny" {
+				err = errors.New("neither Allow nor Deny")
+			}
+		case "Action":
+			s.actions, err = texts(value)
+		case "Resource":
+			resource, err = texts(value)
+		case "NotResource":
+			notResource, err = texts(value)
+		default:
+			s.conditional = true
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	s.anyAction = elements["NotAction"] != nil
+	switch {
+	case elements["Effect"] == nil:
+		faults = append(faults, errors.New("no Effect"))
+	case elements["Action"] == nil && !s.anyAction:
+		faults = append(faults, errors.New("no Action"))
+	case (elements["Resource"] == nil) == (elements["NotResource"] == nil):
+		faults = append(faults, errors.New("not exactly one of Resource and NotResource"))
+	}
+	s.resources, s.notResources = resource, false
+	if elements["NotResource"] != nil {
+		s.resources, s.notResources = notResource, true
+	}
+	for _, r := range s.resources {
+		if len(r) > maxResource {
+			faults = append(faults, fmt.Errorf("a resource of %d characters, API Gateway takes %d", len(r), maxResource))
+		}
+		if r != "*" && strings.Count(r, ":") < 5 || strings.Contains(r, "${") {
+			faults = append(faults, fmt.Errorf("resource %q: want * or an ARN without policy variables", r))
+		}
+	}
+	return s, errors.Join(faults...)
+}
+
+// texts reads one text or a list of at least one.
+func texts(doc json.RawMessage) ([]string, error) {
+	var one string
+	if json.Unmarshal(doc, &one) == nil && one != "" {
+		return []string{one}, nil
+	}
+	var list []string
+	if err := json.Unmarshal(doc, &list); err != nil || len(list) == 0 || slices.Contains(list, "") {
+		return nil, errors.New("neither text nor a list of texts")
+	}
+	return list, nil
+}
+
+// evaluate says what the policy means for one action on one resource: a Deny that matches beats every Allow (IAM User
+// Guide, "Policy evaluation logic"). What it cannot evaluate fails closed: an element that isn't known here counts as
+// fulfilled in a Deny and as not fulfilled in an Allow.
+func (p policy) evaluate(action, resource string) effect {
+	result := implicitDeny
+	for _, s := range p {
+		switch {
+		case !s.matches(action, resource) || s.conditional && !s.deny:
+		case s.deny:
+			return explicitDeny
+		default:
+			result = allow
+		}
+	}
+	return result
+}
+
+func (s statement) matches(action, resource string) bool {
+	matched := s.anyAction
+	for _, a := range s.actions {
+		matched = matched || glob(strings.ToLower(a), strings.ToLower(action))
+	}
+	if !matched {
+		return false
+	}
+	named := false
+	for _, r := range s.resources {
+		named = named || matchARN(r, resource)
+	}
+	return named != s.notResources
+}
+
+// matchARN compares an ARN with a pattern: * and ? stand for characters within one of the six parts that colons
+// separate, and the last part takes everything, slashes and further colons included (IAM User Guide, "IAM JSON policy
+// elements: Resource"). A * alone is every ARN.
+func matchARN(pattern, arn string) bool {
+	if pattern == "*" {
+		return true
+	}
+	p, a := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6) // six each: parseStatement takes no shorter one
+	for i := range p {
+		if !glob(p[i], a[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// glob matches a whole text: * is any run of characters, ? is one. It takes time proportional to both lengths at worst,
+// whatever the pattern.
+func glob(pattern, text string) bool {
+	p, t := []rune(pattern), []rune(text)
+	pi, ti, star, mark := 0, 0, -1, 0
+	for ti < len(t) {
+		switch {
+		case pi < len(p) && p[pi] == '*':
+			star, mark = pi, ti
+			pi++
+		case pi < len(p) && (p[pi] == '?' || p[pi] == t[ti]):
+			pi++
+			ti++
+		case star >= 0: // let the last * take one more
+			mark++
+			pi, ti = star+1, mark
+		default:
+			return false
+		}
+	}
+	for pi < len(p) && p[pi] == '*' {
+		pi++
+	}
+	return pi == len(p)
+}

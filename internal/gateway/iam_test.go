@@ -1,0 +1,176 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+)
+
+const (
+	ordersARN = "arn:aws:execute-api:us-east-1:123456789012:localrest0/dev/GET/orders/42"
+	apiARN    = "arn:aws:execute-api:us-east-1:123456789012:localrest0"
+)
+
+func TestEvaluate(t *testing.T) {
+	const (
+		allowAll = `{"Effect":"Allow","Action":"*","Resource":"*"}`
+		denyAll  = `{"Effect":"Deny","Action":"*","Resource":"*"}`
+	)
+	one := func(effect, action, resource string) string {
+		return `{"Effect":"` + effect + `","Action":` + action + `,"Resource":` + resource + `}`
+	}
+	on := func(resource string) string { return one("Allow", `"execute-api:Invoke"`, `"`+resource+`"`) }
+	for _, c := range []struct {
+		name       string
+		statements string // without the brackets of the list
+		want       effect
+	}{
+		{"nothing", "", implicitDeny},
+		{"exact", on(ordersARN), allow},
+		{"another path", on(apiARN + "/dev/GET/orders/43"), implicitDeny},
+		{"a prefix", on(apiARN + "/dev/GET/orders"), implicitDeny},
+		{"longer", on(ordersARN + "/x"), implicitDeny},
+		{"another method", on(apiARN + "/dev/POST/orders/42"), implicitDeny},
+		{"another stage", on(apiARN + "/prod/GET/orders/42"), implicitDeny},
+		{"another API", on("arn:aws:execute-api:us-east-1:123456789012:localhttp0/dev/GET/orders/42"), implicitDeny},
+		{"paths have a case", on(apiARN + "/dev/GET/Orders/42"), implicitDeny},
+		{"* alone", on("*"), allow},
+		{"* in a path", on(apiARN + "/dev/GET/orders/*"), allow},
+		{"* for nothing", on(ordersARN + "*"), allow},
+		{"* crosses slashes", on(apiARN + "/dev/*/42"), allow},
+		{"* before the slash", on(apiARN + "/*"), allow},
+		{"* that needs a slash", on(apiARN + "/dev/GET/orders/42/*"), implicitDeny},
+		{"* twice, back and forth", on(apiARN + "/*/*/o*s/*2"), allow},
+		{"* that ends too early", on(apiARN + "/dev/GET/*/4"), implicitDeny},
+		{"* does not cross colons", on("arn:aws:execute-api:*/dev/GET/orders/42:x:y"), implicitDeny},
+		{"shorthand for all", on("arn:aws:execute-api:*:*:*"), allow},
+		{"? is one character", on(apiARN + "/dev/GET/orders/4?"), allow},
+		{"? is not none", on(ordersARN + "?"), implicitDeny},
+		{"? is not two", on(apiARN + "/dev/GET/orders/?"), implicitDeny},
+		{"list of resources", one("Allow", `"execute-api:Invoke"`, `["`+apiARN+`/x","`+ordersARN+`"]`), allow},
+		{"list of actions", one("Allow", `["execute-api:InvalidateCache","execute-api:Invoke"]`, `"*"`), allow},
+		{"actions have no case", one("Allow", `"EXECUTE-API:invoke"`, `"*"`), allow},
+		{"action with *", one("Allow", `"execute-api:*"`, `"*"`), allow},
+		{"action with * within", one("Allow", `"execute-api:Inv?k*"`, `"*"`), allow},
+		{"another action", one("Allow", `"execute-api:InvalidateCache"`, `"*"`), implicitDeny},
+		{"another service", one("Allow", `"s3:*"`, `"*"`), implicitDeny},
+
+		{"Deny after Allow", allowAll + "," + denyAll, explicitDeny},
+		{"Deny before Allow", denyAll + "," + allowAll, explicitDeny},
+		{"Deny alone", denyAll, explicitDeny},
+		{"Deny of another path", allowAll + "," + one("Deny", `"*"`, `"`+apiARN+`/dev/GET/admin"`), allow},
+		{"Deny of another action", allowAll + "," + one("Deny", `"s3:*"`, `"*"`), allow},
+		{"Sid says nothing", `{"Sid":"x",` + allowAll[1:], allow},
+
+		{"Allow with NotResource", `{"Effect":"Allow","Action":"*","NotResource":"` + apiARN + `/dev/GET/admin"}`, allow},
+		{"Allow with NotResource of this", `{"Effect":"Allow","Action":"*","NotResource":["x:x:x:x:x:x","` + apiARN + `/dev/GET/*"]}`, implicitDeny},
+		{"Deny with NotResource", allowAll + `,{"Effect":"Deny","Action":"*","NotResource":"` + apiARN + `/dev/GET/admin"}`, explicitDeny},
+		{"Deny with NotResource of this", allowAll + `,{"Effect":"Deny","Action":"*","NotResource":"` + ordersARN + `"}`, allow},
+
+		{"Allow under a condition", `{"Condition":{"Bool":{"aws:SecureTransport":"true"}},` + allowAll[1:], implicitDeny},
+		{"Deny under a condition", allowAll + `,{"Condition":{},` + denyAll[1:], explicitDeny},
+		{"Deny of another path under a condition", allowAll + `,{"Condition":{},` + one("Deny", `"*"`, `"`+apiARN+`/x"`)[1:], allow},
+		{"Allow with an unknown element", `{"Principal":"*",` + allowAll[1:], implicitDeny},
+		{"Allow with NotAction", `{"Effect":"Allow","NotAction":"s3:*","Resource":"*"}`, implicitDeny},
+		{"Deny with NotAction", allowAll + `,{"Effect":"Deny","NotAction":"execute-api:Invoke","Resource":"*"}`, explicitDeny},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := parsePolicy([]byte(`{"Version":"2012-10-17","Id":"x","Statement":[` + c.statements + `]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := p.evaluate(invokeAction, ordersARN); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAStatementNeedNoList(t *testing.T) {
+	p, err := parsePolicy([]byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`))
+	if err != nil || p.evaluate(invokeAction, ordersARN) != allow {
+		t.Errorf("got %v, %v", p, err)
+	}
+}
+
+func TestAColonInThePathIsPartOfIt(t *testing.T) {
+	p, err := parsePolicy([]byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"` + apiARN + `/dev/GET/a:*"}}`))
+	if err != nil || p.evaluate(invokeAction, apiARN+"/dev/GET/a:b:c") != allow || p.evaluate(invokeAction, apiARN+"/dev/GET/a") != implicitDeny {
+		t.Errorf("got %v, %v", p, err)
+	}
+}
+
+func TestMalformedPolicies(t *testing.T) {
+	for _, c := range []struct{ doc, want string }{
+		{``, "policyDocument is not an object"},
+		{`null`, "policyDocument is not an object"},
+		{`"text"`, "policyDocument is not an object"},
+		{`{}`, "policyDocument.Statement is neither"},
+		{`{"Statement":"x"}`, "policyDocument.Statement is neither"},
+		{`{"statement":[]}`, `unknown element "statement"`},
+		{`{"Statement":[{}]}`, "statement 0: no Effect"},
+		{`{"Statement":[{"effect":"Allow","Action":"*","Resource":"*"}]}`, "no Effect"},
+		{`{"Statement":[{"Effect":"allow","Action":"*","Resource":"*"}]}`, "Effect: neither Allow nor Deny"},
+		{`{"Statement":[{"Effect":1,"Action":"*","Resource":"*"}]}`, "Effect: json: "},
+		{`{"Statement":[{"Effect":"Allow","Resource":"*"}]}`, "no Action"},
+		{`{"Statement":[{"Effect":"Allow","Action":[],"Resource":"*"}]}`, "Action: neither text nor"},
+		{`{"Statement":[{"Effect":"Allow","Action":null,"Resource":"*"}]}`, "Action: neither text nor"},
+		{`{"Statement":[{"Effect":"Allow","Action":[null],"Resource":"*"}]}`, "Action: neither text nor"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*"}]}`, "not exactly one of Resource and NotResource"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","NotResource":"*"}]}`, "not exactly one of"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","NotResource":{}}]}`, "NotResource: neither text nor"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:aws:execute-api:*"}]}`, "want * or an ARN"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"` + apiARN + `/${aws:username}"}]}`, "want * or an ARN without policy variables"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"` + apiARN + strings.Repeat("/", 460) + `"}]}`, "API Gateway takes 512"},
+	} {
+		if p, err := parsePolicy([]byte(c.doc)); err == nil || !strings.Contains(err.Error(), c.want) || p != nil {
+			t.Errorf("%s: got %v, %v, want %q", c.doc, p, err, c.want)
+		}
+	}
+}
+
+func FuzzGlob(f *testing.F) {
+	f.Add("a*b?c", "axxbyc")
+	f.Add("*/*", "/")
+	f.Add("**", "")
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		if len(pattern) > 40 || len(text) > 40 {
+			return
+		}
+		if got, want := glob(pattern, text), slowGlob([]rune(pattern), []rune(text)); got != want {
+			t.Errorf("%q on %q: %v", pattern, text, got)
+		}
+	})
+}
+
+// slowGlob says the same in the plainest way.
+func slowGlob(p, t []rune) bool {
+	row := make([]bool, len(t)+1)
+	row[0] = true
+	for _, c := range p {
+		next := make([]bool, len(t)+1)
+		next[0] = c == '*' && row[0]
+		for i := range t {
+			next[i+1] = c == '*' && (row[i+1] || next[i]) || c != '*' && (c == '?' || c == t[i]) && row[i]
+		}
+		row = next
+	}
+	return row[len(t)]
+}
+
+func FuzzParseVerdict(f *testing.F) {
+	f.Add(`{"principalId":"p","policyDocument":{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]},"context":{"a":1}}`)
+	f.Add(`{"principalId":"p","policyDocument":{"Statement":{"Effect":"Deny","NotAction":"x","NotResource":["` + apiARN + `"]}}}`)
+	f.Add(`null`)
+	f.Fuzz(func(t *testing.T, payload string) {
+		v, err := parseVerdict([]byte(payload), "rest")
+		if (v == nil) == (err == nil) {
+			t.Fatalf("got %v and %v", v, err)
+		}
+		if err == nil {
+			v.policy.evaluate(invokeAction, ordersARN)
+			if v.principal == "" || v.restContext()["principalId"] != v.principal {
+				t.Errorf("got %+v", v)
+			}
+		}
+	})
+}
