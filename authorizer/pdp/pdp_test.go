@@ -292,7 +292,7 @@ func TestNowIsTheRequestsTime(t *testing.T) {
 func TestLoadNamesTheFault(t *testing.T) {
 	for want, root := range map[string]fs.FS{
 		"no such rule":    with(t, map[string]string{"gatehouse/decision.rego": "package gatehouse\n\napplicable := {}\n"}),
-		"want METHOD":     with(t, map[string]string{"routes/data.json": `{"orders": {"api": "orders", "answer": "request"}}`}),
+		"want METHOD":     with(t, map[string]string{"routes/data.json": `{"orders": {"api": "orders", "answer": "request"}, "DELETE /orders/{id}": {"api": "orders", "answer": "request"}}`}),
 		"file does not":   os.DirFS("none"),
 		"not a policy fi": with(t, map[string]string{"x.bin": "x"}),
 	} {
@@ -359,7 +359,7 @@ func TestSameInputSameDecision(t *testing.T) {
 }
 
 // maxAllocs is the measured count and a little room. Raise it only with the reason in the commit.
-const maxAllocs = 2_100
+const maxAllocs = 1_650
 
 func TestAllocations(t *testing.T) {
 	p, in := policy(t, policies.FS), full()

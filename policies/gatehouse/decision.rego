@@ -29,13 +29,12 @@ decision := {
 # title: Applicable
 # description: |
 #   The constraints that this request must satisfy, by name. No match, or no routes in it, means every route. Templates
-#   iterate this and pick the constraints that name them.
+#   iterate this and pick the constraints that name them. A constraint is left out only by a match that is well-formed:
+#   one that is misspelt or of another type applies to every route and spares nobody.
 applicable[name] := c if {
 	some name, c in _constraints
-	_well_formed(c)
-	match := object.get(c, "match", {})
-	_in_scope(object.get(match, "routes", []))
-	not _excluded(object.get(match, "excludedPrincipals", []))
+	not _out_of_scope(c)
+	not _excluded(c)
 }
 
 default _allowed := false
@@ -107,23 +106,9 @@ _violations contains v if {
 	not is_set(data.admission[c.template].violation)
 	v := {
 		"constraint": name,
-		"template": c.template,
-		"action": "deny",
-		"message": "template: missing, or its violation is not a set",
-	}
-}
-
-_violations contains v if {
-	some name, c in _constraints
-	not _well_formed(c)
-	v := {
-		"constraint": name,
 		"template": _text(c, "template"),
 		"action": "deny",
-		"message": concat("", [
-			"constraint: want template, enforcementAction, match {routes, excludedPrincipals: lists of strings}, ",
-			"parameters, and nothing else",
-		]),
+		"message": "template: missing, or its violation is not a set",
 	}
 }
 
@@ -155,19 +140,13 @@ _text(object, field) := object[field] if {
 	is_string(object[field])
 } else := ""
 
-_well_formed(c) if {
-	is_object(c)
-	object.keys(c) - {"template", "enforcementAction", "match", "parameters"} == set()
-	is_string(c.template)
-	match := object.get(c, "match", {})
-	is_object(match)
-	object.keys(match) - {"routes", "excludedPrincipals"} == set()
-	shape.strings(object.get(match, "routes", []))
-	shape.strings(object.get(match, "excludedPrincipals", []))
+_out_of_scope(c) if {
+	shape.strings(c.match.routes)
+	count(c.match.routes) > 0
+	not input.request.route in c.match.routes
 }
 
-_in_scope(routes) if routes == []
-
-_in_scope(routes) if input.request.route in routes
-
-_excluded(subjects) if input.principal.subject in subjects
+_excluded(c) if {
+	is_array(c.match.excludedPrincipals)
+	input.principal.subject in c.match.excludedPrincipals
+}

@@ -527,52 +527,43 @@ test_deny_misshapen_finding[note] if {
 	)
 }
 
-misshapen := concat("", [
-	"constraint: want template, enforcementAction, match {routes, excludedPrincipals: lists of strings}, ",
-	"parameters, and nothing else",
-])
-
-# Even as a dry run on another route: what is not understood is not waved through.
-test_deny_misshapen_constraint[note] if {
-	some note, case in {
-		"null": {"constraint": null, "template": ""},
-		"text": {"constraint": "t", "template": ""},
-		"false": {"constraint": false, "template": ""},
-		"array": {"constraint": ["t"], "template": ""},
-		"empty": {"constraint": {}, "template": ""},
-		"no template": {"constraint": {"enforcementAction": "dryrun"}, "template": ""},
-		"number template": {"constraint": {"template": 1}, "template": ""},
-		"unknown field": {"constraint": {"template": "t", "paramters": {}}, "template": "t"},
-		"null match": {"constraint": {"template": "t", "match": null}, "template": "t"},
-		"array match": {"constraint": {"template": "t", "match": ["POST /orders"]}, "template": "t"},
-		"unknown match": {"constraint": {"template": "t", "match": {"route": ["POST /orders"]}}, "template": "t"},
-		"text routes": {"constraint": {"template": "t", "match": {"routes": "POST /orders"}}, "template": "t"},
-		"null routes": {"constraint": {"template": "t", "match": {"routes": null}}, "template": "t"},
-		"object routes": {
-			"constraint": {"template": "t", "match": {"routes": {"a": "POST /orders"}}},
-			"template": "t",
-		},
-		"number route": {"constraint": {"template": "t", "match": {"routes": [1]}}, "template": "t"},
-		"text excluded": {
-			"constraint": {"template": "t", "match": {"excludedPrincipals": "auth0|cust"}},
-			"template": "t",
-		},
-		"object excluded": {
-			"constraint": {"template": "t", "match": {"excludedPrincipals": {"a": "auth0|cust"}}},
-			"template": "t",
-		},
-		"null in excluded": {
-			"constraint": {"template": "t", "match": {"excludedPrincipals": [null]}},
-			"template": "t",
-		},
+# What is misspelt or of another type selects less than its author meant to spare: it applies, to everybody.
+test_deny_misshapen_match[note] if {
+	some note, constraint in {
+		"unknown field": {"template": "t", "matches": {"routes": ["POST /orders"]}},
+		"null match": {"template": "t", "match": null},
+		"array match": {"template": "t", "match": ["POST /orders"]},
+		"unknown match": {"template": "t", "match": {"route": ["POST /orders"]}},
+		"text routes": {"template": "t", "match": {"routes": "POST /orders"}},
+		"null routes": {"template": "t", "match": {"routes": null}},
+		"object routes": {"template": "t", "match": {"routes": {"a": "POST /orders"}}},
+		"number route": {"template": "t", "match": {"routes": [1]}},
+		"text excluded": {"template": "t", "match": {"excludedPrincipals": "auth0|cust"}},
+		"object excluded": {"template": "t", "match": {"excludedPrincipals": {"a": "auth0|cust"}}},
+		"null in excluded": {"template": "t", "match": {"excludedPrincipals": [null]}},
 	}
 	decision := gatehouse.decision with input as granted
-		with data.constraints as {"c": case.constraint}
+		with data.constraints as {"c": constraint}
+		with data.admission as {"t": {"violation": {{"constraint": "c", "message": "m"}}}}
+	decision == denied("m", [{"constraint": "c", "template": "t", "action": "deny", "message": "m"}])
+}
+
+# Even as a dry run: what names no template is not waved through.
+test_deny_constraint_without_template[note] if {
+	some note, constraint in {
+		"null": null,
+		"text": "t",
+		"false": false,
+		"array": ["t"],
+		"empty": {},
+		"no template": {"enforcementAction": "dryrun"},
+		"number template": {"template": 1, "enforcementAction": "dryrun"},
+	}
+	decision := gatehouse.decision with input as granted
+		with data.constraints as {"c": constraint}
 		with data.admission as {"t": {"violation": set()}}
-	decision == denied(
-		misshapen,
-		[{"constraint": "c", "template": case.template, "action": "deny", "message": misshapen}],
-	)
+	message := "template: missing, or its violation is not a set"
+	decision == denied(message, [{"constraint": "c", "template": "", "action": "deny", "message": message}])
 }
 
 unnamed := {"constraint": "", "template": "", "action": "deny", "message": "constraints: want an object, by name"}

@@ -51,7 +51,9 @@ _configured(c) if {
 	every day in c.parameters.days {
 		day in {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}
 	}
-	_minutes(c.parameters.from) < _minutes(c.parameters.to)
+	_clock(c.parameters.from)
+	_clock(c.parameters.to)
+	c.parameters.from < c.parameters.to
 }
 
 # "Local" would be the machine's own zone, and the same record another answer elsewhere; "" is another word for UTC.
@@ -65,20 +67,13 @@ _satisfied(parameters) if {
 	ns := time.parse_rfc3339_ns(input.request.time)
 	time.weekday([ns, parameters.zone]) in parameters.days
 	[hour, minute, _] := time.clock([ns, parameters.zone])
-	now := (hour * 60) + minute
-	now >= _minutes(parameters.from)
-	now < _minutes(parameters.to)
+	now := sprintf("%02d:%02d", [hour, minute])
+	now >= parameters.from
+	now < parameters.to
 }
 
-_digits := {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4, "5": 5, "6": 6, "7": 7, "8": 8, "9": 9}
-
-# Minutes since midnight, defined for "00:00" to "24:00". A table of digits, since to_number fails on other text and the
-# failure of a built-in is the failure of the whole decision.
-_minutes(text) := minutes if {
+# Times of this one form compare as texts do. 24:00 is the end of the day.
+_clock(text) if {
 	is_string(text)
-	[h1, h2, colon, m1, m2] := split(text, "")
-	colon == ":"
-	_digits[m1] < 6
-	minutes := ((((_digits[h1] * 10) + _digits[h2]) * 60) + (_digits[m1] * 10)) + _digits[m2]
-	minutes <= 1440
+	regex.match(`^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$`, text)
 }
