@@ -24,7 +24,7 @@ type tenant struct {
 
 const tenantURL = "https://gatehouse.eu.auth0.com/"
 
-func newTenant(t *testing.T) tenant {
+func newTenant(t testing.TB) tenant {
 	t.Helper()
 	key, err := issuer.LoadOrCreateKey(t.TempDir())
 	if err != nil {
@@ -43,7 +43,7 @@ func newTenant(t *testing.T) tenant {
 }
 
 // token is what the tenant would give a sample person.
-func (tn tenant) token(t *testing.T, person string) string {
+func (tn tenant) token(t testing.TB, person string) string {
 	t.Helper()
 	p, err := issuer.PersonNamed(person)
 	if err != nil {
@@ -220,7 +220,7 @@ func checkRecords(t *testing.T, records string, want int, bearer string) {
 }
 
 // own are the five events of this house; a token stands where theirs is a placeholder.
-func own(t *testing.T, bearer string) map[string]string {
+func own(t testing.TB, bearer string) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob("../authorizer/apigw/testdata/events/*.json")
 	if err != nil || len(names) != 5 {
