@@ -7,7 +7,8 @@ CAPS      := internal/bundle/capabilities.json
 GO_FILES  := $(shell git ls-files '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build functions tools routes lint policies race fmt fuzz clean
+SHELL := bash
+.PHONY: help run test check build functions tools routes lint policies race costs fmt fuzz clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +20,7 @@ test: build tools ## every test: Go, Rego, and the whole system on this machine
 	go test ./...
 	$(OPA) test --timeout 60s policies
 
-check: lint policies race ## what CI runs: format, vet, staticcheck, Rego checks, all tests with the race detector
+check: lint policies race costs ## what CI runs: format, vet, staticcheck, Rego checks, tests with the race detector, costs
 
 build: functions ## bin/gatehouse and the functions, each in dist/NAME/bootstrap
 	go build -buildvcs=false -o bin/gatehouse ./cmd/gatehouse
@@ -55,6 +56,9 @@ policies: build tools ## the Rego checks, with the plain opa program
 
 race: build tools
 	go test -race -timeout 12m ./...
+
+costs: ## what a decision costs: allocations, bytes and linked packages, printed and held to their guards
+	go test -v -run 'Allocations|TheBuiltAuthorizer|WhatTheLambdaLinks' ./authorizer/... ./test | grep -vE '^(=== RUN|testing: warning: no tests|PASS|---)' ; exit $${PIPESTATUS[0]}
 
 fmt: tools ## format Go and Rego
 	gofmt -w $(GO_FILES)
