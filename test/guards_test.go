@@ -49,7 +49,7 @@ var onlyThere = map[string]struct{ rooms []string }{
 	"github.com/go-json-experiment/json":       {[]string{"authorizer/apigw", "authorizer/token", "internal/bundle", "internal/issuer"}},
 	"github.com/zitadel/oidc/v3":               {[]string{"internal/issuer"}},
 	"github.com/go-jose/go-jose/v4":            {[]string{"internal/issuer"}},
-	"go.yaml.in/yaml/v3":                       {[]string{"internal/serverless"}},
+	"go.yaml.in/yaml/v3":                       {[]string{"internal/bundle", "internal/serverless"}},
 	"github.com/open-policy-agent/opa/v1/rego": {[]string{"authorizer/pdp"}},
 }
 

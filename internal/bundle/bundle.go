@@ -48,6 +48,9 @@ func Read(root fs.FS) (*Bundle, error) {
 			return err
 		}
 		if d.IsDir() {
+			if strings.HasPrefix(path.Base(name), ".") && name != "." {
+				return fs.SkipDir // an editor's, or version control's
+			}
 			return nil
 		}
 		kind := kindOf(name)

@@ -104,6 +104,7 @@ func TestDigest(t *testing.T) {
 		"go":       {"embed.go": "package policies\n"},
 		"markdown": {"README.md": "#\n"},
 		"editor":   {"authz/.orders.rego.swp": "x"},
+		"linter":   {".regal/config.yaml": "rules: {}\n"},
 	} {
 		if got := digest(change); got != base {
 			t.Errorf("%s: a file that no decision depends on changed the digest", name)
@@ -165,6 +166,14 @@ func TestRefused(t *testing.T) {
 		{"finding that is a text", map[string]string{"admission/t/t.rego": "package admission.t\n\nviolation contains \"no\" if true\n"}, []string{"a finding is"}},
 		{"finding without a constraint", map[string]string{"admission/t/t.rego": "package admission.t\n\nviolation contains {\"message\": \"no\"} if true\n"}, []string{"a finding is"}},
 		{"finding with more", map[string]string{"admission/t/t.rego": "package admission.t\n\nviolation contains {\"constraint\": \"c\", \"message\": \"no\", \"action\": \"warn\"} if true\n"}, []string{"a finding is"}},
+		{"package of another folder", map[string]string{"authz/orders/more.rego": "package gatehouse\n\n_grants contains \"injected\" if true\n"}, []string{"authz/orders/more.rego", "package gatehouse", "its folder"}},
+		{"mask rules that nobody follows", map[string]string{".manifest": `{"roots": [""], "rego_version": 1}`, "system/log/mask.rego": "package system.log\n\nmask contains \"/input/principal/subject\"\n"}, []string{"package system", "not supported yet"}},
+		{"YAML name given twice", constraint("template: t\nenforcementAction: deny\nenforcementAction: dryrun\n"), []string{"constraints/c/data.yaml", "already defined"}},
+		{"YAML name given twice, deeper", constraint("template: t\nmatch: {routes: [GET /orders], routes: []}\n"), []string{"constraints/c/data.yaml", "already defined"}},
+		{"second YAML document", constraint("template: t\n---\nenforcementAction: warn\n"), []string{"constraints/c/data.yaml", "more than one YAML document"}},
+		{"second YAML document that is broken", constraint("template: t\n---\n{\n"), []string{"more than one YAML document"}},
+		{"YAML without content", constraint("# nothing\n"), []string{"constraints/c/data.yaml", "no YAML document"}},
+		{"broken YAML", constraint("template: [\n"), []string{"constraints/c/data.yaml"}},
 		{"constraints are a list", map[string]string{"constraints/data.yaml": "[]\n"}, []string{"constraints"}},
 		{"constraint is a text", map[string]string{"constraints/data.yaml": "c: x\n"}, []string{`constraint "c": not an object`}},
 		{"unknown template", constraint("template: u\n"), []string{`constraint "c": template "u"`}},

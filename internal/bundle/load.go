@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/loader/filter"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"go.yaml.in/yaml/v3"
 )
 
 // Loaded is a bundle that passed every load-time check, compiled and ready to be prepared for evaluation.
@@ -87,6 +89,11 @@ func (b *Bundle) parse() (*opabundle.Bundle, error) {
 		if strings.HasSuffix(f.path, ".json") && !jsontext.Value(f.content).IsValid() {
 			return nil, fmt.Errorf("%s: not strict JSON: a syntax error or a name given twice", f.path)
 		}
+		if strings.HasSuffix(f.path, ".yaml") {
+			if err := oneDocument(f.content); err != nil {
+				return nil, fmt.Errorf("%s: %w", f.path, err)
+			}
+		}
 	}
 	parsed, err := opabundle.NewCustomReader(&files{b.files}).
 		WithSizeLimitBytes(maxFileBytes).
@@ -101,6 +108,23 @@ func (b *Bundle) parse() (*opabundle.Bundle, error) {
 		return nil, err
 	}
 	return &parsed, nil
+}
+
+// oneDocument refuses YAML in which a name stands twice, where OPA takes the last, and a second document, which OPA
+// leaves out. Both come from merges and from the habits of other tools, and both lose what a reviewer has read.
+func oneDocument(content []byte) error {
+	dec := yaml.NewDecoder(bytes.NewReader(content))
+	var first, second any
+	switch err := dec.Decode(&first); {
+	case errors.Is(err, io.EOF):
+		return errors.New("no YAML document")
+	case err != nil:
+		return err
+	}
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		return errors.New("more than one YAML document: only the first would count")
+	}
+	return nil
 }
 
 // files hands the bundle's files to OPA's reader.
@@ -140,6 +164,14 @@ func checkShape(c *ast.Compiler, data map[string]any) error {
 
 	if _, ok := data["index"]; ok || hasPackage(c, "index") {
 		fault("data.index: a bundle may not bring it: it is derived when the bundle is loaded")
+	}
+	if hasPackage(c, "system") {
+		fault("package system: mask and drop rules are not supported yet: records would not follow them")
+	}
+	for _, m := range c.Modules {
+		if folder, pkg := path.Dir(m.Package.Location.File), packagePath(m); folder != pkg {
+			fault("%s: package %s: want the package of its folder: who reviews a folder reviews its package", m.Package.Location, strings.ReplaceAll(pkg, "/", "."))
+		}
 	}
 	for _, name := range []string{"constraints", "routes", "attributes"} {
 		if hasPackage(c, name) {
@@ -296,6 +328,15 @@ func ref(path ...string) ast.Ref {
 func text(t *ast.Term) string {
 	s, _ := t.Value.(ast.String)
 	return string(s)
+}
+
+// packagePath is where a module's package would stand as a folder: "authz/orders".
+func packagePath(m *ast.Module) string {
+	var steps []string
+	for _, t := range m.Package.Path[1:] {
+		steps = append(steps, text(t))
+	}
+	return strings.Join(steps, "/")
 }
 
 func hasPackage(c *ast.Compiler, name string) bool {
