@@ -151,14 +151,12 @@ func (a *Authorizer) answer(ctx context.Context, event []byte, g *Generation, r 
 	if err != nil {
 		return nil, err
 	}
-	r.Result = &decision
-
 	answer, err = g.Gateway.Answer(Verdict{r.DecisionID, g.Revision, req, input.Principal, decision})
 	r.lap("timer_gatehouse_answer_ns", a.now())
 	if err != nil {
-		r.Result = nil
 		return nil, err
 	}
+	r.Result = &decision
 	return answer, nil
 }
 

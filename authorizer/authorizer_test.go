@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -165,6 +166,7 @@ func TestTheStraightLine(t *testing.T) {
 		{"zero-kind", func(r *rooms) { r.authErr = &authorizer.Error{Code: "odd"} }, "", authorizer.ErrUnavailable, "request authenticate"},
 		{"policy", func(r *rooms) { r.decideErr = authorizer.Unavailable("policy_failed", nil) }, "", authorizer.ErrUnavailable, "request authenticate decide"},
 		{"answer", func(r *rooms) { r.answerErr = authorizer.Unavailable("context_reserved", nil) }, "", authorizer.ErrUnavailable, "request authenticate decide answer"},
+		{"panic-late", func(r *rooms) { r.panicIn = "answer" }, "", authorizer.ErrUnavailable, "request authenticate decide answer"},
 		{"panic", func(r *rooms) { r.panicIn = "decide" }, "", authorizer.ErrUnavailable, "request authenticate decide"},
 	}
 	for _, tt := range tests {
@@ -238,7 +240,14 @@ type shortWriter struct{}
 
 func (shortWriter) Write([]byte) (int, error) { return 1, errors.New("pipe closed") }
 
+type halfWriter struct{}
+
+func (halfWriter) Write(b []byte) (int, error) { return len(b) / 2, nil }
+
 func TestLinesSaysWhatWentWrong(t *testing.T) {
+	if err := (&authorizer.Lines{W: halfWriter{}}).Record(authorizer.Record{DecisionID: "ID"}); !errors.Is(err, io.ErrShortWrite) {
+		t.Errorf("half a line: got %v", err)
+	}
 	l := &authorizer.Lines{W: shortWriter{}}
 	if err := l.Record(authorizer.Record{DecisionID: "ID"}); err == nil || !strings.Contains(err.Error(), "write record ID: pipe closed") {
 		t.Errorf("got %v", err)
@@ -305,6 +314,28 @@ func TestCredentialsHide(t *testing.T) {
 	} {
 		if strings.Contains(printed, "secret") || !strings.Contains(printed, "redacted") && !strings.Contains(printed, `"r"`) {
 			t.Errorf("printed as %s", printed)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "plain": "plain", "a\r\nb\x00\u0085c": "abc", "\xff": "\uFFFD",
+		strings.Repeat("x", 512): strings.Repeat("x", 512), strings.Repeat("x", 511) + "ä": strings.Repeat("x", 511),
+	} {
+		if got := authorizer.Plain(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestCarriesSecret(t *testing.T) {
+	for name, want := range map[string]bool{
+		"authorization": true, "cookie": true, "dpop": true, "access_token": true, "sec-websocket-protocol": true,
+		"x-tenant": false, "q": false, "": false,
+	} {
+		if authorizer.CarriesSecret(name) != want {
+			t.Errorf("%q: want %t", name, want)
 		}
 	}
 }

@@ -1,5 +1,11 @@
 package authorizer
 
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
 // Reason says in one word how a decision came about.
 type Reason string
 
@@ -39,6 +45,28 @@ type Violation struct {
 
 // Denies says whether the finding keeps the request out. Only the two exact words spare it.
 func (v Violation) Denies() bool { return v.Action != "warn" && v.Action != "dryrun" }
+
+// maxText bounds what a policy says to people, in bytes.
+const maxText = 512
+
+// Plain makes a policy's text fit for a header, a log line and a terminal: without control characters, and cut at a rune
+// where it is longer than 512 bytes.
+func Plain(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r // bytes that are no UTF-8 come as U+FFFD, and are written so
+	}, s)
+	if len(s) <= maxText {
+		return s
+	}
+	end := maxText
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
+}
 
 // malformed is the decision about a request whose path can be read in two ways. No policy is asked.
 func malformed(why string) Decision {

@@ -89,7 +89,11 @@ func (l *Lines) Record(r Record) error {
 	if err := enc.Encode(r); err != nil {
 		return fmt.Errorf("encode record %s: %w", r.DecisionID, err)
 	}
-	if _, err := l.W.Write(l.buf.Bytes()); err != nil {
+	n, err := l.W.Write(l.buf.Bytes())
+	if err == nil && n < l.buf.Len() {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
 		return fmt.Errorf("write record %s: %w", r.DecisionID, err)
 	}
 	return nil

@@ -55,6 +55,18 @@ func (Credentials) GoString() string { return redacted }
 // MarshalText hides the credentials from encoders and loggers.
 func (Credentials) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
+// CarriesSecret says whether a header of this name (lower case), or a query parameter, is known to hold a credential: no
+// configuration may show it to policies, whose input is recorded.
+func CarriesSecret(name string) bool {
+	switch name {
+	case "authorization", "proxy-authorization", "cookie", "dpop", "x-api-key", "x-amz-security-token",
+		"sec-websocket-protocol", // where browsers put a WebSocket's token
+		"access_token", "id_token", "refresh_token", "token", "jwt", "api_key", "code", "client_secret":
+		return true
+	}
+	return false
+}
+
 // Principal is who asks: verified claims only. Its JSON form is `input.principal`.
 type Principal struct {
 	Issuer       string         `json:"issuer"`

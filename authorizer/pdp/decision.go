@@ -26,7 +26,10 @@ func readDecision(v ast.Value) (authorizer.Decision, error) {
 	d.Status = authorizer.Status{
 		Code:    r.integer("status.code", get(s, "code")),
 		Reason:  authorizer.Reason(r.text("status.reason", get(s, "reason"))),
-		Message: r.text("status.message", get(s, "message")),
+		Message: authorizer.Plain(r.text("status.message", get(s, "message"))),
+	}
+	for i, w := range d.Warnings {
+		d.Warnings[i] = authorizer.Plain(w)
 	}
 	if err := errors.Join(r.faults...); err != nil {
 		return authorizer.Decision{}, err
@@ -149,7 +152,7 @@ func (r *reader) violations(v ast.Value) []authorizer.Violation {
 			Constraint: r.text("violation.constraint", get(o, "constraint")),
 			Template:   r.text("violation.template", get(o, "template")),
 			Action:     r.text("violation.action", get(o, "action")),
-			Message:    r.text("violation.message", get(o, "message")),
+			Message:    authorizer.Plain(r.text("violation.message", get(o, "message"))),
 		})
 	})
 	return found

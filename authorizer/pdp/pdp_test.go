@@ -179,8 +179,8 @@ func TestARoleIsData(t *testing.T) {
 
 // The input document has one meaning: as a value in Go, as JSON in a record, as `opa eval --input` reads it.
 func TestInputIsItsJSON(t *testing.T) {
-	p := policy(t, deciding(t, `decision := {"allowed": false, "status": {"code": 403, "reason": "NotGranted", "message": json.marshal(input)},
-	"grants": [], "violations": [], "warnings": [], "auditAnnotations": {}, "context": {}}`))
+	p := policy(t, deciding(t, `decision := {"allowed": false, "status": {"code": 403, "reason": "NotGranted", "message": ""},
+	"grants": [], "violations": [], "warnings": [], "auditAnnotations": {}, "context": {"saw": json.marshal(input)}}`))
 	for name, in := range map[string]authorizer.Input{"full": full(), "bare": bare()} {
 		d, err := p.Decide(t.Context(), in)
 		if err != nil {
@@ -190,9 +190,9 @@ func TestInputIsItsJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		saw, logged := ast.MustParseTerm(d.Status.Message), ast.MustParseTerm(string(document))
+		saw, logged := ast.MustParseTerm(d.Context["saw"]), ast.MustParseTerm(string(document))
 		if saw.Value.Compare(logged.Value) != 0 {
-			t.Errorf("%s: the policy saw\n%s\nand the record says\n%s", name, d.Status.Message, document)
+			t.Errorf("%s: the policy saw\n%s\nand the record says\n%s", name, d.Context["saw"], document)
 		}
 	}
 }
@@ -277,6 +277,20 @@ r := [x | some x in split(`+"`"+strings.Repeat("a,", 2000)+"`"+`, ",")]`)
 	// The caller's own patience may be longer than the budget.
 	if _, err = p.Decide(t.Context(), full()); err == nil || !strings.HasPrefix(err.Error(), "policy_timeout") {
 		t.Errorf("no bound of its own: %v", err)
+	}
+}
+
+// What a policy says to people is fit for a header, a log line and a terminal.
+func TestMessagesAreBoundedAndPlain(t *testing.T) {
+	long := strings.Repeat("ä", 1_000)
+	d, err := policy(t, deciding(t, `decision := {"allowed": false, "status": {"code": 403, "reason": "NotGranted", "message": "a\u0007b\nc"},
+	"grants": [], "violations": [{"constraint": "c", "template": "t", "action": "warn", "message": "`+long+`"}],
+	"warnings": ["x\u0000`+long+`"], "auditAnnotations": {}, "context": {}}`)).Decide(t.Context(), full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Status.Message != "abc" || d.Violations[0].Message != long[:512] || d.Warnings[0] != "x"+long[:510] {
+		t.Errorf("got %q, %d and %d bytes", d.Status.Message, len(d.Violations[0].Message), len(d.Warnings[0]))
 	}
 }
 

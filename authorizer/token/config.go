@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gatehouse/authorizer"
 )
 
 // Profile is the dialect of an issuer's access tokens (Auth0: "Access Token Profiles").
@@ -125,7 +127,7 @@ func (c Config) check(f *faults) error {
 	o.names("headers", c.Headers)
 	for n, name := range c.Headers {
 		switch {
-		case slices.Contains(secretHeaders, name):
+		case authorizer.CarriesSecret(name):
 			o.fault(at("headers", n), "%q holds a secret and never reaches a policy", name)
 		case !headerName.MatchString(name):
 			o.fault(at("headers", n), "%q is not a header name in lower case", name)
@@ -133,7 +135,7 @@ func (c Config) check(f *faults) error {
 	}
 	o.names("query", c.Query)
 	for n, name := range c.Query {
-		if name == "access_token" { // RFC 6750 §2.3
+		if authorizer.CarriesSecret(name) {
 			o.fault(at("query", n), "%q holds a secret and never reaches a policy", name)
 		}
 	}
@@ -152,9 +154,8 @@ func (c Config) check(f *faults) error {
 }
 
 var (
-	secretHeaders = []string{"authorization", "cookie", "proxy-authorization"}
-	headerName    = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9a-z-]+$") // RFC 9110 §5.6.2, without capitals
-	clientID      = regexp.MustCompile("^[0-9A-Za-z]{32}$")          // what Auth0 makes
+	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9a-z-]+$") // RFC 9110 §5.6.2, without capitals
+	clientID   = regexp.MustCompile("^[0-9A-Za-z]{32}$")          // what Auth0 makes
 )
 
 func (i Issuer) check(o object) {
