@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"gatehouse/authorizer"
 )
@@ -30,8 +31,14 @@ func (c claims) text(name string) (string, error) {
 	if !ok || s == "" {
 		return "", refuse(CodeClaimInvalid, "%s: want a string with content, have %s", name, kindOf(v))
 	}
+	if hasControl(s) {
+		return "", refuse(CodeClaimInvalid, "%s: a control character", name)
+	}
 	return s, nil
 }
+
+// hasControl finds what an IAM answer, a header or a log line cannot carry unchanged.
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
 
 // texts gives a claim that is a list of strings, each kept once. Absent is the empty list.
 func (c claims) texts(name string) ([]string, error) {
@@ -48,6 +55,9 @@ func (c claims) texts(name string) ([]string, error) {
 		s, ok := e.(string)
 		if !ok || s == "" {
 			return nil, refuse(CodeClaimInvalid, "%s: want a list of strings with content", name)
+		}
+		if hasControl(s) {
+			return nil, refuse(CodeClaimInvalid, "%s: a control character", name)
 		}
 		out = append(out, s)
 	}
@@ -246,6 +256,10 @@ func (c claims) principal(i *issuer, rolesClaim string, skew time.Duration, now 
 	}
 	if p.Permissions, err = c.texts("permissions"); err != nil {
 		return none, err
+	}
+	// Handlers get them as one text, separated by spaces: one with a space in it would be two there.
+	if slices.ContainsFunc(p.Permissions, func(s string) bool { return strings.ContainsFunc(s, unicode.IsSpace) }) {
+		return none, refuse(CodeClaimInvalid, "permissions: white space within a permission")
 	}
 	p.Roles = []string{}
 	if rolesClaim != "" {

@@ -31,7 +31,8 @@ const (
 	maxMisses     = 256                    // of those kids
 	firstBackoff  = time.Second            // after a failed fetch; doubles
 	lastBackoff   = time.Minute
-	jitter        = 0.15 // of the soft age, so that a fleet does not fetch in step
+	backwards     = time.Minute // how far behind a snapshot a request's clock may be before the clock is not believed
+	jitter        = 0.15        // of the soft age, so that a fleet does not fetch in step
 )
 
 var (
@@ -47,9 +48,14 @@ type snapshot struct {
 	soft time.Duration // the age from which a refresh is tried; 0 for a seed
 }
 
-// fresh says that no refresh is due. A clock that went backwards makes any set stale.
+// fresh says that no refresh is due. A clock that went backwards makes any set stale, but not the few milliseconds by
+// which one of several concurrent requests may have read it before the fetch of another.
 func (s *snapshot) fresh(now time.Time) bool {
-	return s != nil && !now.Before(s.at) && now.Sub(s.at) < s.soft
+	if s == nil {
+		return false
+	}
+	age := now.Sub(s.at)
+	return age > -backwards && age < s.soft
 }
 
 // usable says that the set may serve at all, fresh or stale.

@@ -494,6 +494,7 @@ var rules = []rule{
 		bad("a number", CodeClaimInvalid, claim("sub", 1)),
 		good("255 bytes", claim("sub", strings.Repeat("s", 255))),
 		bad("256 bytes", CodeClaimInvalid, claim("sub", strings.Repeat("s", 256))),
+		bad("control character", CodeClaimInvalid, claim("sub", "auth0|1\n2")),
 	}},
 	{32, "Profile `rfc9068` requires `iat`, `jti` and `client_id`, and every issuer its `required_claims`", "RFC 9068 §2.2", []example{
 		good("all there", rfc9068),
@@ -550,6 +551,9 @@ var rules = []rule{
 		bad("permissions a string", CodeClaimInvalid, claim("permissions", "read:orders")),
 		bad("permissions of mixed types", CodeClaimInvalid, claim("permissions", []any{"a", 1})),
 		bad("permissions null", CodeClaimInvalid, claim("permissions", nil)),
+		bad("a permission that would be two to a handler", CodeClaimInvalid, claim("permissions", []any{"read:orders delete:orders"})),
+		bad("a permission with a no-break space", CodeClaimInvalid, claim("permissions", []any{"a\u00a0b"})),
+		bad("a permission with a control character", CodeClaimInvalid, claim("permissions", []any{"a\u0000b"})),
 		bad("roles a string", CodeClaimInvalid, claim(testRoles, "admin")),
 	}},
 	{37, "A machine is a `sub` of client id and `@clients`; `gty` says nothing", "Auth0: Access Token Profiles", []example{
