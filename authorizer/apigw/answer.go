@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 
@@ -40,11 +39,8 @@ const (
 	maxAnswer          = 64 << 10
 )
 
-// Bounds of the warnings in the context. The record keeps them all.
-const (
-	maxWarnings     = 16
-	maxWarningBytes = 512
-)
+// maxWarnings bounds the warnings in the context. The record keeps them all.
+const maxWarnings = 16
 
 // Answer writes the response document: an Allow of exactly this request if the decision allows it and the request has
 // one reading, an explicit Deny otherwise. Explicit, because a resource policy of the API could allow what an
@@ -170,7 +166,7 @@ func put(context map[string]string, key, value string) {
 func warningsText(warnings []string) string {
 	var kept []string
 	for _, w := range warnings {
-		if w = plain(w); w != "" && len(kept) < maxWarnings {
+		if w = authorizer.Plain(w); w != "" && len(kept) < maxWarnings {
 			kept = append(kept, w)
 		}
 	}
@@ -179,21 +175,4 @@ func warningsText(warnings []string) string {
 	}
 	text, _ := json.Marshal(kept) // plain UTF-8 strings always encode
 	return string(text)
-}
-
-func plain(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r // bad UTF-8 comes as U+FFFD and is written so
-	}, s)
-	if len(s) <= maxWarningBytes {
-		return s
-	}
-	end := maxWarningBytes
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end]
 }

@@ -50,7 +50,7 @@ func New(c Config) (*Gateway, error) {
 		switch {
 		case !isHeaderName(name):
 			fault("header %q: not a header name (RFC 9110, section 5.1)", name)
-		case slices.Contains(secretHeaders, lower):
+		case authorizer.CarriesSecret(lower):
 			fault("header %q: carries credentials, no policy may see it", name)
 		case slices.Contains(g.headers, lower):
 			fault("header %q: named twice", name)
@@ -61,7 +61,7 @@ func New(c Config) (*Gateway, error) {
 		switch {
 		case name == "":
 			fault("query parameter %q: no name", name)
-		case name == tokenParameter:
+		case authorizer.CarriesSecret(name):
 			fault("query parameter %q: carries credentials, no policy may see it", name)
 		case slices.Contains(c.Query[:i], name):
 			fault("query parameter %q: named twice", name)
@@ -81,11 +81,6 @@ func New(c Config) (*Gateway, error) {
 	}
 	return g, nil
 }
-
-// What a policy, and with it a record, never sees.
-var secretHeaders = []string{"authorization", "proxy-authorization", "cookie"}
-
-const tokenParameter = "access_token" // RFC 6750, section 2.3
 
 func isHeaderName(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
@@ -173,6 +168,28 @@ func (g *Gateway) seenHeaders(e *event) map[string][]string {
 	return seen
 }
 
+// parseQuery reads the listed parameters out of a raw query; false where one of them does not decode. What else stands in
+// the query is nobody's business here, but for a pair with a raw semicolon, at which some readers separate parameters
+// (net/url, ParseQuery): it is refused if a listed name comes behind one.
+func (g *Gateway) parseQuery(raw string) (url.Values, bool) {
+	parsed := url.Values{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		for part := range strings.SplitSeq(pair, ";") {
+			key, value, _ := strings.Cut(part, "=")
+			name, err := url.QueryUnescape(key)
+			if err != nil || !slices.Contains(g.query, name) {
+				continue
+			}
+			text, err := url.QueryUnescape(value)
+			if err != nil || part != pair {
+				return nil, false
+			}
+			parsed[name] = append(parsed[name], text)
+		}
+	}
+	return parsed, true
+}
+
 // seenQuery gives the listed query parameters; false if the query cannot be decoded. Payload 2.0 joins the values of a
 // parameter with commas in its map, and so cannot be taken apart: the raw query is read there. A raw semicolon is
 // refused like a bad escape, because some readers separate parameters at it (net/url, ParseQuery).
@@ -182,8 +199,8 @@ func (g *Gateway) seenQuery(e *event, k kind) (map[string][]string, bool) {
 	}
 	var parsed url.Values
 	if k == http2 {
-		var err error
-		if parsed, err = url.ParseQuery(e.RawQueryString); err != nil {
+		var ok bool
+		if parsed, ok = g.parseQuery(e.RawQueryString); !ok {
 			return nil, false
 		}
 	}

@@ -25,8 +25,15 @@ func (e *event) reading(k kind, a arn) (path []string, params map[string]string,
 		raw = e.RawPath
 	}
 	path, malformed = readPath(k.protocol(), raw, a, e.RequestContext.DomainName)
-	if malformed != "" || k == token {
-		return path, nil, malformed
+	// What a trailing slash means is known only where the route is: a greedy parameter would hold it.
+	if malformed == "" && len(path) > 0 && strings.HasSuffix(raw, "/") && (k == token || strings.HasSuffix(e.template(k), "+}")) {
+		malformed = "path with an empty segment"
+	}
+	if malformed != "" {
+		return nil, nil, malformed
+	}
+	if k == token {
+		return path, nil, ""
 	}
 	if template := e.template(k); template != defaultRoute || k == rest {
 		var ok bool
@@ -51,8 +58,11 @@ func readPath(p authorizer.Protocol, raw string, a arn, domain string) ([]string
 		return nil, "path without a leading slash"
 	}
 	all, named := split(rooted), split(a.path)
-	if n := len(all); len(named) == 0 && n > 0 && all[n-1] == "" {
-		all = all[:n-1] // the root below a stage or a base path: "/dev/"
+	if p == authorizer.REST {
+		// A REST API routes "/orders/" as "/orders".
+		all, named = trimSlash(all), trimSlash(named)
+	} else if len(named) == 0 {
+		all = trimSlash(all) // the root below a stage or a base path: "/dev/"
 	}
 	decoded := make([]string, len(all))
 	for i, s := range all {
@@ -90,8 +100,20 @@ func decode(p authorizer.Protocol, segment string) (string, error) {
 	return segment, nil
 }
 
+// trimSlash leaves out the empty segment that a trailing slash makes.
+func trimSlash(segments []string) []string {
+	if n := len(segments); n > 0 && segments[n-1] == "" {
+		return segments[:n-1]
+	}
+	return segments
+}
+
 func equalOnceDecoded(sent, named string) bool {
-	return sent == named || unescapesTo(sent, named) || unescapesTo(named, sent)
+	if sent == named || unescapesTo(sent, named) || unescapesTo(named, sent) {
+		return true
+	}
+	once, err := url.PathUnescape(sent) // both encoded, but not in the same way: %7c and %7C
+	return err == nil && unescapesTo(named, once)
 }
 
 func unescapesTo(s, want string) bool {
@@ -117,8 +139,8 @@ func ambiguous(segment string) string {
 			return "path with an encoded separator"
 		case r == ';':
 			return "path with a matrix parameter"
-		case r == '*' || r == '?' || r == '#':
-			return "path with a wildcard or delimiter"
+		case r == '*' || r == '?':
+			return "path with a wildcard"
 		case unicode.IsControl(r):
 			return "path with a control character"
 		case r == '%' && len(segment) > i+2 && isHex(segment[i+1]) && isHex(segment[i+2]):

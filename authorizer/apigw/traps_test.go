@@ -58,7 +58,9 @@ var traps = []trap{
 	{"path-split-first", "1.8 path", "a path is split before it is decoded, so an encoded slash separates nothing"},
 	{"path-two-readings", "1.8 path", "encoded separators, dot segments, matrix parameters, wildcards, control bytes, bad UTF-8 and bad escapes"},
 	{"path-twice-encoded", "1.8 path", "%252F is one more decoding away from a separator"},
-	{"path-empty-segment", "1.8 path", "doubled and trailing slashes are significant, and read differently by others"},
+	{"path-empty-segment", "1.8 path", "a doubled slash is read differently by others, and so is a trailing one but on a route of a REST API"},
+	{"path-trailing-slash", "1.8 path", "a REST API routes /orders/ as /orders, and keeps the slash in path"},
+	{"console-test", "1.7 ARN", "the console's Test of an authorizer names one stage in the ARN and another in the context"},
 	{"path-truncated", "1.8 path", "HTTP APIs are reported to cut a path at %3F: the event and the ARN then differ"},
 	{"path-disagrees", "1.8 path", "the event's path must end with the ARN's, segment by segment"},
 	{"path-parameters", "1.8 path", "path parameters come encoded (REST) or decoded, perhaps more than once (HTTP API): they must agree with the path"},
@@ -438,7 +440,7 @@ var trapCases = map[string]func(*testing.T){
 		}
 	},
 	"arn-query": func(t *testing.T) {
-		wantMalformed(t, sample(t, "rest-token", edit{"methodArn", restARN + "GET/orders?q=1"}), "path with a wildcard or delimiter")
+		wantMalformed(t, sample(t, "rest-token", edit{"methodArn", restARN + "GET/orders?q=1"}), "path with a wildcard")
 	},
 	"contradiction-arn": func(t *testing.T) {
 		for name, fields := range map[string]map[string]any{
@@ -530,17 +532,17 @@ var trapCases = map[string]func(*testing.T){
 			edit{"methodArn", restARN + "GET/users/a/orders"})...), "path with an encoded separator")
 	},
 	"path-two-readings": func(t *testing.T) {
-		for _, segment := range []string{"..", ".", "%2e%2e", "%2E", ".%2e", "a;b", "a%3Bb", "*", "%2A", "a%3Fb", "%23", "a#b",
+		for _, segment := range []string{"..", ".", "%2e%2e", "%2E", ".%2e", "a;b", "a%3Bb", "*", "%2A", "a%3Fb",
 			"a\\b", "%00", "%0a", "%7F", "%C2%85", "%ff", "%c0%ae", "%zz", "%", "%2", "a\u0001", "\u0085"} {
 			wantMalformed(t, sample(t, "rest-token", edit{"methodArn", restARN + "GET/orders/" + segment}), "")
 			wantMalformed(t, sample(t, "rest-request", restPath("/orders/"+segment, "/orders/{id}", segment)...), "")
 		}
-		for _, segment := range []string{"..", ".", "a;b", "*", "a?b", "#", "a\\b", "\x00", "\n", "\x7f", "\u0085"} {
+		for _, segment := range []string{"..", ".", "a;b", "*", "a?b", "a\\b", "\x00", "\n", "\x7f", "\u0085"} {
 			wantMalformed(t, sample(t, "http-2.0", httpPath("/orders/"+segment, "/orders/{id}")...), "")
 			wantMalformed(t, sample(t, "http-1.0", edit{"path", "/users/" + segment + "/orders"},
 				edit{"methodArn", httpARN + "$default/GET/users/" + segment + "/orders"}, edit{"pathParameters", nil}), "")
 		}
-		for _, segment := range []string{"...", "..a", "a.b", "a:b@c", "a,b", "~a", "a=b&c", "ü", "日本", "$connect", "(a)", "'"} {
+		for _, segment := range []string{"...", "..a", "a.b", "a:b@c", "a,b", "~a", "a=b&c", "ü", "日本", "$connect", "(a)", "'", "C#"} {
 			if req := mustRequest(t, sample(t, "http-2.0", httpPath("/orders/"+segment, "/orders/{id}")...)); req.Malformed != "" {
 				t.Errorf("%q is plain, but: %s", segment, req.Malformed)
 			}
@@ -564,8 +566,27 @@ var trapCases = map[string]func(*testing.T){
 			wantMalformed(t, sample(t, "rest-request", restPath(path, "/{proxy+}")...), why)
 			wantMalformed(t, sample(t, "http-2.0", httpPath(path, "/{proxy+}")...), why)
 		}
-		wantMalformed(t, sample(t, "rest-request", append(restPath("/orders/", "/orders"), edit{"methodArn", restARN + "GET/orders"})...), why)
-		wantMalformed(t, sample(t, "rest-request", append(restPath("/orders", "/orders"), edit{"methodArn", restARN + "GET/orders/"})...), disagreement)
+		wantMalformed(t, sample(t, "http-2.0", httpPath("/orders/", "/orders")...), why)
+	},
+	"path-trailing-slash": func(t *testing.T) {
+		for _, arnPath := range []string{"GET/orders", "GET/orders/"} {
+			req := mustRequest(t, sample(t, "rest-request", append(restPath("/orders/", "/orders"), edit{"methodArn", restARN + arnPath})...))
+			if req.Malformed != "" || !slices.Equal(req.Path, []string{"orders"}) || req.ARNPath != arnPath {
+				t.Errorf("%s: %s, path %q, ARN path %q", arnPath, req.Malformed, req.Path, req.ARNPath)
+			}
+		}
+	},
+	"console-test": func(t *testing.T) {
+		const arn = "arn:aws:execute-api:eu-central-1:123456789012:r3st0001/ESTestInvoke-stage/"
+		edits := append(restPath("/", "/"), edit{"methodArn", arn + "GET/"})
+		if req := mustRequest(t, sample(t, "rest-request", append(edits, edit{"requestContext.stage", "test-invoke-stage"})...)); req.Stage != "ESTestInvoke-stage" {
+			t.Errorf("stage %q", req.Stage)
+		}
+		for _, stage := range []string{"dev", "ESTestInvoke-stage-2"} {
+			if _, err := gateway(t).Request(sample(t, "rest-request", append(edits, edit{"requestContext.stage", stage})...), now); err == nil {
+				t.Errorf("stage %s agrees with another", stage)
+			}
+		}
 	},
 	"path-truncated": func(t *testing.T) {
 		for _, arnPath := range []string{"GET/orders%3F/../admin", "GET/orders?x", "GET/orders%3Fx"} {
@@ -737,8 +758,13 @@ var trapCases = map[string]func(*testing.T){
 		}
 	},
 	"query-undecodable": func(t *testing.T) {
-		for _, raw := range []string{"q=%zz", "q=1;admin=1", "q=%ff", "other=%"} {
+		for _, raw := range []string{"q=%zz", "admin=1;q=1", "q=%ff"} {
 			wantMalformed(t, sample(t, "http-2.0", edit{"rawQueryString", raw}), "query that does not decode to UTF-8")
+		}
+		for _, raw := range []string{"other=%", "other=50%&q=1", "a=1;b=2&q=1"} {
+			if req := mustRequest(t, sample(t, "http-2.0", edit{"rawQueryString", raw})); req.Malformed != "" {
+				t.Errorf("%s: a parameter that no policy sees: %s", raw, req.Malformed)
+			}
 		}
 		// Where no policy looks at the query, nothing hangs on its reading.
 		req, err := new(Gateway).Request(sample(t, "http-2.0", edit{"rawQueryString", "q=%zz"}), now)
