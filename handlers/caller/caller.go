@@ -35,9 +35,9 @@ type Caller struct {
 	Context      map[string]string // the decision's own context values by name; nil for none
 }
 
-// leeway is how long after its end a token still counts: as long as by the default clock_skew of the authorizer, so
-// that its door and this one agree. RFC 7519 4.1.4 allows for it.
-const leeway = 5 * time.Second
+// leeway is how long after its end a token still counts: the most that the authorizer's clock_skew may be, so that this
+// door never shuts on a request that the other has just let in. RFC 7519 4.1.4 allows for some minutes.
+const leeway = 5 * time.Minute
 
 // latestExpiry is the last second that has a four-digit year, as rule 28 has it.
 const latestExpiry = 253402300799
