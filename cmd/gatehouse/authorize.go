@@ -21,9 +21,9 @@ const maxEvent = 6 << 20
 
 // authorize answers events as the Lambda would: same settings, same code, one line in, one line out.
 func authorize(ctx context.Context, args []string, s stdio) error {
-	f := flags("authorize", "[--policies DIR] < events.jsonl", s)
+	f := flags("authorize", "[--policies DIR] < events.jsonl")
 	dir := f.String("policies", "", "`directory` of policies instead of the embedded ones")
-	if err := parse(f, args, 0); err != nil {
+	if err := parse(f, args, 0, s.out); err != nil {
 		return err
 	}
 	root, err := policiesIn(*dir)
@@ -82,9 +82,9 @@ func policiesIn(dir string) (fs.FS, error) {
 		return policies.FS, nil
 	}
 	if info, err := os.Stat(dir); err != nil {
-		return nil, misused("--policies: %w", err)
+		return nil, misused("directory of policies: %w", err)
 	} else if !info.IsDir() {
-		return nil, misused("--policies: %s: not a directory", dir)
+		return nil, misused("directory of policies: %s: not a directory", dir)
 	}
 	return os.DirFS(dir), nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -70,6 +71,9 @@ func run(ctx context.Context, args []string, s stdio) int {
 			r = &result{exitUnknown, err}
 		}
 		fmt.Fprintf(s.err, "gatehouse %s: %v\n", v.name, r.err)
+		if r.code == exitUsage {
+			fmt.Fprintf(s.err, "`gatehouse %s -h` lists the flags\n", v.name)
+		}
 		return r.code
 	}
 	fmt.Fprintf(s.err, "gatehouse: no verb %q\n", args[0])
@@ -101,26 +105,30 @@ func misused(format string, args ...any) error {
 	return &result{exitUsage, fmt.Errorf(format, args...)}
 }
 
-// flags gives a verb's flag set. Faults are reported by run, once.
-func flags(name, arguments string, s stdio) *flag.FlagSet {
+// flags gives a verb's flag set. It is silent: parse answers -h, and run reports faults, once and never on standard
+// output, which another program may be reading.
+func flags(name, arguments string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Usage = func() {
-		fmt.Fprintf(s.out, "usage: gatehouse %s %s\n", name, arguments)
-		f.SetOutput(s.out)
+		fmt.Fprintf(f.Output(), "usage: gatehouse %s %s\n", name, arguments)
 		f.PrintDefaults()
 	}
 	return f
 }
 
-// parse reads a verb's flags and at most most arguments.
-func parse(f *flag.FlagSet, args []string, most int) error {
+// parse reads a verb's flags and at most most arguments. It answers -h on out.
+func parse(f *flag.FlagSet, args []string, most int, out io.Writer) error {
 	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
+		f.SetOutput(out)
+		f.Usage()
 		return err
 	case err != nil:
 		return misused("%w", err)
+	case f.NArg() > most && strings.HasPrefix(f.Arg(most), "-"):
+		return misused("unexpected argument %q: flags come first", f.Arg(most))
 	case f.NArg() > most:
 		return misused("unexpected argument %q", f.Arg(most))
 	}

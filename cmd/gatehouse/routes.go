@@ -15,11 +15,11 @@ import (
 // routes makes the policies' route table out of serverless.yml: every route that an authorizer guards, and the API
 // package whose grants decide on it, which is named after the function.
 func routes(_ context.Context, args []string, s stdio) error {
-	f := flags("routes", "[--config FILE] [--write FILE | --check FILE]", s)
+	f := flags("routes", "[--config FILE] [--write FILE | --check FILE]")
 	config := f.String("config", "serverless.yml", "the `file` that deploys the API")
 	write := f.String("write", "", "write the table to this `file` instead of standard output")
 	check := f.String("check", "", "refuse when this `file` is not the table")
-	if err := parse(f, args, 0); err != nil {
+	if err := parse(f, args, 0, s.out); err != nil {
 		return err
 	}
 	if *write != "" && *check != "" {
@@ -37,12 +37,13 @@ func routes(_ context.Context, args []string, s stdio) error {
 	case *write != "":
 		return os.WriteFile(*write, table, 0o644)
 	case *check != "":
+		remedy := fmt.Sprintf("run `gatehouse routes --config %s --write %s`", *config, *check)
 		have, err := os.ReadFile(*check)
 		if err != nil {
-			return refused("%w", err)
+			return refused("%w: %s", err, remedy)
 		}
 		if !bytes.Equal(have, table) {
-			return refused("%s is not what %s gives: run `gatehouse routes --config %s --write %s`", *check, *config, *config, *check)
+			return refused("%s is not what %s gives: %s", *check, *config, remedy)
 		}
 		return nil
 	}

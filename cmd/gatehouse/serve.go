@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
+	"unicode"
 
 	"gatehouse/authorizer"
 	"gatehouse/internal/gateway"
@@ -22,14 +24,14 @@ import (
 
 // serve runs the sample API on this machine: API Gateway, the real function executables, and the issuer, until ctx ends.
 func serve(ctx context.Context, args []string, s stdio) error {
-	f := flags("serve", "[flags]", s)
+	f := flags("serve", "[flags]")
 	config := f.String("config", "serverless.yml", "the `file` that deploys the API")
 	dist := f.String("dist", "dist", "`directory` of the built functions, each in NAME/bootstrap")
 	dir := f.String("keys", keyDir, "`directory` of the issuer's key and of the logs")
 	rest := f.String("rest", restAddr, "`address` of the REST API")
 	http := f.String("http", httpAddr, "`address` of the HTTP API")
 	tokens := f.String("issuer", issuerAddr, "`address` of the issuer")
-	if err := parse(f, args, 0); err != nil {
+	if err := parse(f, args, 0, s.out); err != nil {
 		return err
 	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
@@ -40,7 +42,7 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	}
 	auth0, err := issuer.Start(ctx, issuer.Config{Addr: *tokens, Key: key, Audience: issuer.Audience})
 	if err != nil {
-		return refused("%w (choose another with --issuer)", err)
+		return refused("%w%s", err, hint(err, "--issuer"))
 	}
 	defer auth0.Close()
 
@@ -58,7 +60,7 @@ func serve(ctx context.Context, args []string, s stdio) error {
 		HTTP:      *http,
 	})
 	if err != nil {
-		return refused("%w", err)
+		return refused("%w%s", err, hint(err, "--rest and --http"))
 	}
 	defer api.Close()
 
@@ -66,6 +68,14 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	<-ctx.Done()
 	fmt.Fprintln(s.out, "\nstopping")
 	return errors.Join(api.Close(), auth0.Close())
+}
+
+// hint says which flags help where an address is taken.
+func hint(err error, flags string) string {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return " (" + flags + ")"
+	}
+	return ""
 }
 
 // readLocal reads the deployment's file with this machine's issuer in the place of the tenant.
@@ -191,11 +201,12 @@ func (w lineWriter) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// short is what the screen shows of a line: who asked what, and what became of it.
+// short is what the screen shows of a line: who asked what, and what became of it. A path is the caller's to choose, so
+// control characters do not reach the terminal.
 func short(function string, line []byte) string {
 	var r authorizer.Record
 	if json.Unmarshal(line, &r) != nil || r.DecisionID == "" {
-		return function + ": " + string(line)
+		return printable(function + ": " + string(line))
 	}
 	what, who := "?", "nobody"
 	if r.Input != nil {
@@ -212,5 +223,14 @@ func short(function string, line []byte) string {
 			outcome += fmt.Sprintf(" [%s %s]", v.Action, v.Constraint)
 		}
 	}
-	return fmt.Sprintf("%s  %-24s %-16s %s", r.Timestamp.Local().Format("15:04:05"), what, who, outcome)
+	return printable(fmt.Sprintf("%s  %-24s %-16s %s", r.Timestamp.Local().Format("15:04:05"), what, who, outcome))
+}
+
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }

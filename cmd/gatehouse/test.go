@@ -10,8 +10,8 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,14 +24,14 @@ import (
 )
 
 // testTimeout bounds one Rego test.
-const testTimeout = 5 * time.Second
+const testTimeout = 30 * time.Second
 
 // test loads a directory of policies as the Lambda would, then runs its Rego tests with line coverage.
 func test(ctx context.Context, args []string, s stdio) error {
-	f := flags("test", "[--json] DIR", s)
+	f := flags("test", "[--json] DIR | [--json] --policies DIR")
 	policies := f.String("policies", "", "`directory` of policies (the same as DIR)")
-	asJSON := f.Bool("json", false, "print the report as JSON")
-	if err := parse(f, args, 1); err != nil {
+	asJSON := f.Bool("json", false, "print the report as JSON: passed, failed, skipped, coverage in per cent, uncovered lines by file, tests")
+	if err := parse(f, args, 1, s.out); err != nil {
 		return err
 	}
 	dir := cmp.Or(f.Arg(0), *policies)
@@ -71,26 +71,28 @@ func loads(ctx context.Context, root fs.FS) error {
 	return err
 }
 
-// testReport is the outcome of a directory's tests.
+// testReport is the outcome of a directory's tests, and with --json the document on standard output. The same
+// directory gives the same document: maps and lists are sorted, no times are in it, and files are named as DIR was.
 type testReport struct {
 	Passed    int                 `json:"passed"`
-	Failed    int                 `json:"failed"`
-	Skipped   int                 `json:"skipped"`  // named todo_test_…
-	Coverage  float64             `json:"coverage"` // per cent of lines
-	Uncovered map[string][]string `json:"uncovered,omitempty"`
-	Tests     []testOutcome       `json:"tests"`
+	Failed    int                 `json:"failed"`              // outcome fail or error
+	Skipped   int                 `json:"skipped"`             // named todo_test_…
+	Coverage  float64             `json:"coverage"`            // per cent of the lines of rules, 0 to 100
+	Uncovered map[string][]string `json:"uncovered,omitempty"` // file: its lines, "7" or "7-9"
+	Tests     []testOutcome       `json:"tests"`               // by name
 }
 
 type testOutcome struct {
-	Name    string `json:"name"`
-	Place   string `json:"place"`
-	Outcome string `json:"outcome"` // pass, fail, error, skip
-	Error   string `json:"error,omitempty"`
-	Output  string `json:"output,omitempty"`
+	Name    string   `json:"name"`             // package and rule: "authz.orders_test.test_allow_read"
+	Place   string   `json:"place"`            // file and line
+	Outcome string   `json:"outcome"`          // pass, fail, error or skip
+	Cases   []string `json:"cases,omitempty"`  // of test_x[case]: those that failed, by name
+	Error   string   `json:"error,omitempty"`  // why there is no outcome
+	Output  string   `json:"output,omitempty"` // what print() wrote
 }
 
 func runTests(ctx context.Context, dir string) (*testReport, error) {
-	modules, store, err := tester.LoadWithParserOptions([]string{dir}, notHidden, ast.ParserOptions{
+	modules, store, err := tester.LoadWithParserOptions([]string{dir}, hidden, ast.ParserOptions{
 		RegoVersion:       ast.RegoV1,
 		Capabilities:      bundle.Capabilities(),
 		ProcessAnnotation: true,
@@ -120,17 +122,18 @@ func runTests(ctx context.Context, dir string) (*testReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	var report testReport
+	report := testReport{Tests: []testOutcome{}}
 	for r := range results {
 		report.add(r)
 	}
 	slices.SortFunc(report.Tests, func(a, b testOutcome) int { return cmp.Compare(a.Name, b.Name) })
-	report.cover(dir, covered, modules)
+	report.cover(covered, modules)
 	return &report, nil
 }
 
-func notHidden(_ string, info os.FileInfo, _ int) bool {
-	return strings.HasPrefix(info.Name(), ".") && info.Name() != "."
+// hidden leaves out what begins with a dot, below the directory itself.
+func hidden(_ string, info os.FileInfo, depth int) bool {
+	return depth > 0 && strings.HasPrefix(info.Name(), ".")
 }
 
 func (t *testReport) add(r *tester.Result) {
@@ -148,7 +151,7 @@ func (t *testReport) add(r *tester.Result) {
 		o.Outcome, o.Error = "error", r.Error.Error()
 		t.Failed++
 	case r.Fail:
-		o.Outcome = "fail"
+		o.Outcome, o.Cases = "fail", failedCases(r.SubResults)
 		t.Failed++
 	default:
 		t.Passed++
@@ -156,9 +159,27 @@ func (t *testReport) add(r *tester.Result) {
 	t.Tests = append(t.Tests, o)
 }
 
+// failedCases names the failed cases of a test; a case within a case is "outer/inner".
+func failedCases(cases tester.SubResultMap) []string {
+	var failed []string
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		c := cases[name]
+		if !c.Fail {
+			continue
+		}
+		if len(c.SubResults) == 0 {
+			failed = append(failed, name)
+		}
+		for _, inner := range failedCases(c.SubResults) {
+			failed = append(failed, name+"/"+inner)
+		}
+	}
+	return failed
+}
+
 // cover keeps the lines of rules that no test reached. Tests are not counted: what they leave out of themselves is no
 // gap in the policy.
-func (t *testReport) cover(dir string, covered *cover.Cover, modules map[string]*ast.Module) {
+func (t *testReport) cover(covered *cover.Cover, modules map[string]*ast.Module) {
 	rules := maps.Clone(modules)
 	maps.DeleteFunc(rules, func(name string, _ *ast.Module) bool { return strings.HasSuffix(name, "_test.rego") })
 	whole := covered.Report(rules)
@@ -166,17 +187,18 @@ func (t *testReport) cover(dir string, covered *cover.Cover, modules map[string]
 	t.Uncovered = map[string][]string{}
 	for name := range rules {
 		file := whole.Files[name]
-		if file == nil {
-			continue
-		}
 		hit += file.CoveredLines
 		missed += file.NotCoveredLines
+		var lines []string
 		for _, r := range file.NotCovered {
-			relative, err := filepath.Rel(dir, name)
-			if err != nil {
-				relative = name
+			at := strconv.Itoa(r.Start.Row)
+			if r.End.Row > r.Start.Row {
+				at += "-" + strconv.Itoa(r.End.Row)
 			}
-			t.Uncovered[relative] = append(t.Uncovered[relative], fmt.Sprintf("%d-%d", r.Start.Row, r.End.Row))
+			lines = append(lines, at)
+		}
+		if len(lines) > 0 {
+			t.Uncovered[name] = slices.Compact(lines) // a rule and its body may begin on one line
 		}
 	}
 	if hit+missed > 0 {
@@ -199,7 +221,10 @@ func (t *testReport) print(w io.Writer, asJSON bool) error {
 		if o.Outcome == "pass" {
 			continue
 		}
-		line("%-5s %s (%s) %s", o.Outcome, o.Name, o.Place, o.Error)
+		line("%s", strings.TrimSpace(fmt.Sprintf("%-5s %s (%s) %s", o.Outcome, o.Name, o.Place, o.Error)))
+		for _, c := range o.Cases {
+			line("      case %s", c)
+		}
 		if o.Output != "" {
 			line("%s", strings.TrimRight("      "+strings.ReplaceAll(o.Output, "\n", "\n      "), " \n"))
 		}

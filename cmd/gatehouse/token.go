@@ -23,8 +23,8 @@ const (
 // mintToken prints a token of the local issuer and nothing else. It signs with the issuer's key file itself, so the
 // issuer need not run.
 func mintToken(_ context.Context, args []string, s stdio) error {
-	f := flags("token", "--as PERSON | --sub SUBJECT [--scope …] [--permissions …] [--roles …] [--org …] [--claim k=v]…", s)
-	as := f.String("as", "", "one of the sample `people`: customer, support, admin, suspended, outsider, machine")
+	f := flags("token", "--as PERSON | --sub SUBJECT [--scope …] [--permissions …] [--roles …] [--org …] [--claim k=v]…")
+	as := f.String("as", "", "a sample `person`: customer, support, admin, suspended, outsider, machine")
 	sub := f.String("sub", "", "`subject`")
 	client := f.String("client", "", "`client` id")
 	scope := f.String("scope", "", "scopes, separated by spaces")
@@ -44,7 +44,7 @@ func mintToken(_ context.Context, args []string, s stdio) error {
 		extra[name] = claimOf(value)
 		return nil
 	})
-	if err := parse(f, args, 0); err != nil {
+	if err := parse(f, args, 0, s.out); err != nil {
 		return err
 	}
 	given := map[string]bool{}
@@ -93,12 +93,10 @@ func mintToken(_ context.Context, args []string, s stdio) error {
 	return err
 }
 
+// claimOf keeps JSON as it is spelt, so that the token holds the number that was asked for and not its nearest float64.
 func claimOf(value string) any {
-	var v any
-	dec := json.NewDecoder(strings.NewReader(value))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil || dec.More() {
-		return value
+	if json.Valid([]byte(value)) {
+		return json.RawMessage(value)
 	}
-	return v
+	return value
 }

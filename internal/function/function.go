@@ -23,7 +23,7 @@ import (
 // warmBudget bounds the fetch of the issuers' keys while the function starts. Lambda allows ten seconds for all of it.
 const warmBudget = 3 * time.Second
 
-// Config is what the function is made of, beside its environment.
+// Config is what the function is made of. All but Environment is required.
 type Config struct {
 	Environment []string     // "NAME=value"; design.md lists the names that Gatehouse reads
 	Policies    fs.FS        // the embedded policies, or a directory's
@@ -32,8 +32,11 @@ type Config struct {
 }
 
 // New gives the authorizer that the environment describes. A bad setting stops the start, and all faults are named at
-// once.
+// once. The issuers' keys are fetched for at most 3 s; that this fails is logged and no error.
 func New(ctx context.Context, c Config) (*authorizer.Authorizer, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	settings, settingsErr := read(c.Environment)
 	verifier, verifierErr := authenticator(settings.auth0)
 	gateway, gatewayErr := apigw.New(apigw.Config{
@@ -41,6 +44,9 @@ func New(ctx context.Context, c Config) (*authorizer.Authorizer, error) {
 		Query:   settings.auth0.Query,
 		APIs:    settings.apis,
 	})
+	if gatewayErr != nil {
+		gatewayErr = fmt.Errorf("GATEHOUSE_APIS: %w", gatewayErr) // headers and query are checked with the Auth0 document
+	}
 	policy, policyErr := pdp.Load(ctx, c.Policies)
 	if settingsErr != nil {
 		verifierErr = nil // it lacks what the settings failed to give
@@ -69,6 +75,20 @@ func New(ctx context.Context, c Config) (*authorizer.Authorizer, error) {
 		Now:      time.Now,
 		NewID:    rand.Text,
 	})
+}
+
+func (c Config) check() error {
+	var faults []error
+	if c.Policies == nil {
+		faults = append(faults, errors.New("function: no policies"))
+	}
+	if c.Records == nil {
+		faults = append(faults, errors.New("function: no writer of records"))
+	}
+	if c.Log == nil {
+		faults = append(faults, errors.New("function: no log"))
+	}
+	return errors.Join(faults...)
 }
 
 func authenticator(c token.Config) (*token.Verifier, error) {
@@ -118,6 +138,8 @@ func read(environment []string) (settings, error) {
 		case name == "GATEHOUSE_AUTH0" || name == "GATEHOUSE_STAGE" || name == "GATEHOUSE_APIS":
 		case !isLater:
 			faults = append(faults, fmt.Errorf("%s: no such setting", name))
+		case value != "" && name == "GATEHOUSE_TRUST":
+			faults = append(faults, fmt.Errorf("%s: not supported yet", name)) // its value holds key ids
 		case value != "" && value != neutral:
 			faults = append(faults, fmt.Errorf("%s=%s: not supported yet", name, value))
 		}

@@ -123,7 +123,7 @@ func (g *Gateway) start(c Config) error {
 	}{{g.rest, c.REST}, {g.http, c.HTTP}} {
 		l, err := net.Listen("tcp", a.address)
 		if errors.Is(err, syscall.EADDRINUSE) {
-			err = fmt.Errorf("%s API: address %s is in use by another program; choose another port", a.api.protocol, a.address)
+			err = fmt.Errorf("%s API: address %s is in use by another program; choose another port: %w", a.api.protocol, a.address, err)
 		}
 		if err != nil {
 			faults = append(faults, err)
