@@ -73,7 +73,7 @@ func serve(ctx context.Context, args []string, s stdio) error {
 // hint says which flags help where an address is taken.
 func hint(err error, flags string) string {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return " (" + flags + ")"
+		return " (choose another with " + flags + ")"
 	}
 	return ""
 }
