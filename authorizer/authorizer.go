@@ -110,7 +110,7 @@ func (a *Authorizer) Authorize(ctx context.Context, event []byte) ([]byte, error
 	answer, failure := a.answer(ctx, event, a.active.Load(), record)
 	if failure != nil {
 		e := asError(failure)
-		record.Error = &Failure{Code: e.Code, Message: e.Error()}
+		record.Error = &Failure{Code: e.Code, Message: e.detail()}
 		answer, failure = nil, e.Kind
 	}
 	if err := a.recorder.Record(record.close(a.now())); err != nil {

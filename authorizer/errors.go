@@ -31,7 +31,14 @@ func (e *Error) Error() string {
 	if e.Err == nil {
 		return e.Code
 	}
-	return e.Code + ": " + e.Err.Error()
+	return e.Code + ": " + e.detail()
+}
+
+func (e *Error) detail() string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
 }
 
 func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }

@@ -38,7 +38,7 @@ type Bundle struct {
 // Failure is why there is no result.
 type Failure struct {
 	Code    string `json:"code"`
-	Message string `json:"message"`
+	Message string `json:"message,omitempty"`
 }
 
 // ClaimsRead are the claims that a policy reads, worked out when it is loaded. The zero value reads none.

@@ -30,6 +30,7 @@ type template struct {
 // are named at once.
 func NewRoutes(keys []string) (Routes, error) {
 	r := Routes{known: make(map[string]bool, len(keys))}
+	shapes := map[string]string{}
 	var faults []error
 	for _, key := range keys {
 		r.known[key] = true
@@ -40,6 +41,12 @@ func NewRoutes(keys []string) (Routes, error) {
 			r.fallback = true
 		default:
 			t, err := parseTemplate(key)
+			if err == nil {
+				if other, taken := shapes[t.shape()]; taken {
+					err = fmt.Errorf("route %q: matches the same requests as %q", key, other)
+				}
+				shapes[t.shape()] = key
+			}
 			faults = append(faults, err)
 			r.templates = append(r.templates, t)
 		}
@@ -50,16 +57,39 @@ func NewRoutes(keys []string) (Routes, error) {
 
 func parseTemplate(key string) (template, error) {
 	method, path, ok := strings.Cut(key, " ")
-	if !ok || method == "" || !strings.HasPrefix(path, "/") {
+	if !ok || method == "" || strings.ContainsFunc(method, notCapital) || !strings.HasPrefix(path, "/") {
 		return template{}, fmt.Errorf("route %q: want METHOD /path, $connect or $default", key)
 	}
-	segments := Segments(path)
+	segments, names := Segments(path), map[string]bool{}
 	for i, s := range segments {
-		if s == "" || strings.Count(s, "{") > 0 && !parameter(s) || greedy(s) && i != len(segments)-1 {
+		if s == "" || strings.ContainsAny(s, "{}*") && !parameter(s) || greedy(s) && i != len(segments)-1 {
 			return template{}, fmt.Errorf("route %q: segment %q: want text, {name} or, last, {name+}", key, s)
+		}
+		if name := strings.Trim(s, "{+}"); parameter(s) {
+			if names[name] {
+				return template{}, fmt.Errorf("route %q: two parameters are called %q", key, name)
+			}
+			names[name] = true
 		}
 	}
 	return template{key, method, segments}, nil
+}
+
+func notCapital(r rune) bool { return r < 'A' || r > 'Z' }
+
+// shape is the same for templates that match the same requests, whatever their parameters are called.
+func (t template) shape() string {
+	shape := []string{t.method}
+	for _, s := range t.segments {
+		switch rank(s) {
+		case 1:
+			s = "{}"
+		case 2:
+			s = "{+}"
+		}
+		shape = append(shape, s)
+	}
+	return strings.Join(shape, "/")
 }
 
 // Segments splits a path at its slashes. The root has none; a trailing slash leaves an empty last one.

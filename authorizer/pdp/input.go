@@ -28,17 +28,17 @@ func requestValue(r authorizer.Request) ast.Value {
 		"protocol", ast.String(r.Protocol),
 		"method", given(r.Method),
 		"route", given(r.Route),
-		"path", given2(len(r.Path), func() ast.Value { return list(r.Path) }),
-		"params", given2(len(r.Params), func() ast.Value {
+		"path", givenIf(len(r.Path), func() ast.Value { return list(r.Path) }),
+		"params", givenIf(len(r.Params), func() ast.Value {
 			o := ast.NewObjectWithCapacity(len(r.Params))
 			for k, v := range r.Params {
 				o.Insert(ast.StringTerm(k), ast.StringTerm(v))
 			}
 			return o
 		}),
-		"query", given2(len(r.Query), func() ast.Value { return lists(r.Query) }),
-		"headers", given2(len(r.Headers), func() ast.Value { return lists(r.Headers) }),
-		"source_ip", given2(r.SourceIP.BitLen(), func() ast.Value { return ast.String(r.SourceIP.String()) }),
+		"query", givenIf(len(r.Query), func() ast.Value { return lists(r.Query) }),
+		"headers", givenIf(len(r.Headers), func() ast.Value { return lists(r.Headers) }),
+		"source_ip", givenIf(r.SourceIP.BitLen(), func() ast.Value { return ast.String(r.SourceIP.String()) }),
 		"time", instant(r.Time),
 	)
 }
@@ -82,8 +82,8 @@ func given(s string) ast.Value {
 	return ast.String(s)
 }
 
-// given2 is the value, or nothing where its size is nought.
-func given2(size int, value func() ast.Value) ast.Value {
+// givenIf is the value, or nothing where its size is nought.
+func givenIf(size int, value func() ast.Value) ast.Value {
 	if size == 0 {
 		return nil
 	}

@@ -77,7 +77,7 @@ func New(ctx context.Context, loaded *bundle.Loaded) (*Policy, error) {
 		patterns: patterns,
 		digest:   loaded.Digest,
 		routes:   routes,
-		claims:   authorizer.ClaimsRead{Names: loaded.Claims.Names, Computed: loaded.Claims.Computed},
+		claims:   authorizer.ClaimsRead(loaded.Claims),
 	}, nil
 }
 
