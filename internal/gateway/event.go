@@ -177,6 +177,10 @@ func (c *call) handlerEvent(v *verdict) []byte {
 func (c *call) v1() requestV1 {
 	a := c.api
 	full := a.prefix + c.path
+	resource := resourceID(c.route.path)
+	if a.protocol == authorizer.HTTP {
+		resource = c.route.key // as captured events of payload 1.0 have it
+	}
 	return requestV1{
 		Resource: c.route.path, Path: c.path, HTTPMethod: c.request.Method,
 		Headers: last(c.headers), MultiValueHeaders: c.headers,
@@ -188,7 +192,7 @@ func (c *call) v1() requestV1 {
 			Identity: identityV1{SourceIP: c.ip, UserAgent: c.request.UserAgent()},
 			Path:     full, Protocol: c.request.Proto, RequestID: c.id,
 			RequestTime: c.time.Format(requestTime), RequestTimeEpoch: c.time.UnixMilli(),
-			ResourceID: resourceID(c.route.path), ResourcePath: c.route.path, Stage: a.stage,
+			ResourceID: resource, ResourcePath: c.route.path, Stage: a.stage,
 		},
 	}
 }

@@ -74,6 +74,9 @@ func (p *process) serve() (string, error) {
 func (p *process) next(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	first := !p.started
+	if before := p.current; before != nil && before.timer.Stop() {
+		before.finish(outcome{failure: &FunctionError{Type: "Runtime.NoResponse", Message: "the function asked for the next event without an answer"}})
+	}
 	p.started, p.current = true, nil
 	p.mu.Unlock()
 	p.function.becameIdle(p)
