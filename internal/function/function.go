@@ -20,12 +20,9 @@ import (
 	"gatehouse/authorizer/token"
 )
 
-// warmBudget bounds the fetch of the issuers' keys while the function starts. Lambda allows ten seconds for all of it.
-const warmBudget = 3 * time.Second
-
 // Config is what the function is made of. All but Environment is required.
 type Config struct {
-	Environment []string     // "NAME=value"; design.md lists the names that Gatehouse reads
+	Environment []string     // "NAME=value"; README.md lists the names that Gatehouse reads
 	Policies    fs.FS        // the embedded policies, or a directory's
 	Records     io.Writer    // one line of JSON per decision
 	Log         *slog.Logger // what an operator should know of the start
@@ -55,9 +52,7 @@ func New(ctx context.Context, c Config) (*authorizer.Authorizer, error) {
 		return nil, err
 	}
 
-	warmCtx, done := context.WithTimeout(ctx, warmBudget)
-	defer done()
-	if err := verifier.Warm(warmCtx, time.Now()); err != nil {
+	if err := verifier.Warm(ctx, time.Now()); err != nil {
 		// Not fatal: the keys are fetched again when the first token asks for them.
 		c.Log.Warn("fetch of issuer keys at start failed", "error", err)
 	}
@@ -70,7 +65,7 @@ func New(ctx context.Context, c Config) (*authorizer.Authorizer, error) {
 			Routes:        policy.Routes(),
 			ClaimsRead:    policy.ClaimsRead(),
 		},
-		Recorder: &authorizer.Lines{W: c.Records},
+		Recorder: recorder{&authorizer.Lines{W: c.Records}, c.Log},
 		Labels:   settings.labels,
 		Now:      time.Now,
 		NewID:    rand.Text,
@@ -89,6 +84,20 @@ func (c Config) check() error {
 		faults = append(faults, errors.New("function: no log"))
 	}
 	return errors.Join(faults...)
+}
+
+// recorder says on the log why a record was not kept: the answer is then a bare "Unavailable", and nothing else tells.
+type recorder struct {
+	lines *authorizer.Lines
+	log   *slog.Logger
+}
+
+func (r recorder) Record(record authorizer.Record) error {
+	err := r.lines.Record(record)
+	if err != nil {
+		r.log.Error("the decision was not recorded, and so not answered", "error", err)
+	}
+	return err
 }
 
 func authenticator(c token.Config) (*token.Verifier, error) {

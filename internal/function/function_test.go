@@ -222,3 +222,25 @@ func TestNewStartsWithoutItsIssuer(t *testing.T) {
 		t.Errorf("logged %s", s.log.String())
 	}
 }
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// Without a record there is no answer, and only the log can say why.
+func TestAnUnwrittenRecordIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	a, err := function.New(t.Context(), function.Config{
+		Environment: []string{"GATEHOUSE_AUTH0=" + pinned(t)}, Policies: least,
+		Records: brokenPipe{}, Log: slog.New(slog.NewJSONHandler(&log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := a.Authorize(t.Context(), []byte(event)); answer != nil || err == nil || err.Error() != "Unavailable" {
+		t.Errorf("got %q, %v", answer, err)
+	}
+	if !strings.Contains(log.String(), "not recorded") || !strings.Contains(log.String(), io.ErrClosedPipe.Error()) {
+		t.Errorf("the log says %q", log.String())
+	}
+}
