@@ -252,7 +252,13 @@ func (w world) policies() string {
 	w.file("policies/authz/a/a.rego", "package authz.a\n\nallow contains \"a\" if input.ok\n")
 	w.file("policies/authz/a/a_test.rego",
 		"package authz.a_test\n\ntest_allow if data.authz.a.allow == {\"a\"} with input as {\"ok\": true}\n")
-	w.file("policies/gatehouse/decision.rego", "package gatehouse\n\ndecision := {}\n")
+	w.file("policies/gatehouse/decision.rego", `package gatehouse
+
+decision := {
+	"allowed": false, "status": {"code": 403, "reason": "NotGranted", "message": ""}, "grants": [], "violations": [],
+	"warnings": [], "auditAnnotations": {}, "context": {},
+}
+`)
 	return filepath.Dir(w.file("policies/.manifest", `{"roots": ["gatehouse", "authz", "routes"], "rego_version": 1}`))
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -34,6 +35,8 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	if err := parse(f, args, 0, s.out); err != nil {
 		return err
 	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	slog.SetDefault(slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 
 	key, err := issuer.LoadOrCreateKey(*dir)
@@ -66,6 +69,7 @@ func serve(ctx context.Context, args []string, s stdio) error {
 
 	welcome(s.out, api.RESTURL(), api.HTTPURL(), auth0.URL(), *dir)
 	<-ctx.Done()
+	stop() // a second Ctrl-C ends the program at once, and the functions with it
 	fmt.Fprintln(s.out, "\nstopping")
 	return errors.Join(api.Close(), auth0.Close())
 }
@@ -167,7 +171,7 @@ type logs struct {
 func (l *logs) of(function string) io.Writer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	file, err := os.OpenFile(filepath.Join(l.dir, function+".log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	file, err := os.OpenFile(filepath.Join(l.dir, function+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		fmt.Fprintf(l.screen, "%s: no log file: %v\n", function, err)
 		return lineWriter{l, function, io.Discard}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -20,6 +21,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/tester"
 
+	"gatehouse/authorizer"
+	"gatehouse/authorizer/pdp"
 	"gatehouse/internal/bundle"
 )
 
@@ -61,14 +64,45 @@ func test(ctx context.Context, args []string, s stdio) error {
 	return nil
 }
 
-// loads makes the checks that the authorizer makes before it serves.
+// loads makes the checks that the authorizer makes before it serves, then asks for a decision on every route: data on
+// which a built-in fails, such as a misspelt time zone, would make each request an error.
 func loads(ctx context.Context, root fs.FS) error {
 	content, err := bundle.Read(root)
 	if err != nil {
 		return err
 	}
-	_, err = content.Load(ctx)
-	return err
+	loaded, err := content.Load(ctx)
+	if err != nil {
+		return err
+	}
+	policy, err := pdp.New(ctx, loaded)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, route := range loaded.Routes {
+		if _, err := policy.Decide(ctx, anybody(route)); err != nil {
+			faults = append(faults, fmt.Errorf("decide %s: %w", route, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// anybody is a complete input: somebody without any right asks for a route.
+func anybody(route string) authorizer.Input {
+	now := time.Now().UTC()
+	return authorizer.Input{
+		Version: authorizer.InputVersion,
+		Request: authorizer.Request{
+			ID: "test", API: "test", Stage: "test", Protocol: authorizer.REST, Method: "GET", Route: route,
+			SourceIP: netip.MustParseAddr("203.0.113.9"), Time: now,
+		},
+		Principal: authorizer.Principal{
+			Issuer: "https://issuer.example/", Subject: "nobody", ClientID: "test", Organization: "org_test",
+			Audience: []string{}, Scopes: []string{}, Permissions: []string{}, Roles: []string{},
+			ExpiresAt: now.Add(time.Hour), Claims: map[string]any{},
+		},
+	}
 }
 
 // testReport is the outcome of a directory's tests, and with --json the document on standard output. The same
