@@ -57,9 +57,9 @@ func (tn tenant) token(t testing.TB, person string) string {
 }
 
 // authorizeLines runs `gatehouse authorize` as a user would, in an environment with nothing but its settings.
-func authorizeLines(t *testing.T, environment []string, events ...string) (answers []string, records string) {
+func authorizeLines(t *testing.T, environment, events []string, flags ...string) (answers []string, records string) {
 	t.Helper()
-	c := exec.Command(gatehouse(t), "authorize")
+	c := exec.Command(gatehouse(t), append([]string{"authorize"}, flags...)...)
 	c.Env = environment
 	var lines, out, records1 bytes.Buffer
 	for _, e := range events {
@@ -167,7 +167,7 @@ func TestAuthorizeTheEventsOfTheLambdaLibrary(t *testing.T) {
 	for i, tt := range tests {
 		events[i] = tt.event
 	}
-	answers, records := authorizeLines(t, []string{"GATEHOUSE_AUTH0=" + tn.auth0}, events...)
+	answers, records := authorizeLines(t, []string{"GATEHOUSE_AUTH0=" + tn.auth0}, events)
 	if len(answers) != len(tests) {
 		t.Fatalf("%d answers to %d events", len(answers), len(tests))
 	}
@@ -254,13 +254,56 @@ func TestAuthorizeAllFiveKinds(t *testing.T) {
 	for i, person := range []string{"customer", "outsider"} {
 		bearer := "Bearer " + tn.token(t, person)
 		for kind, event := range own(t, bearer) {
-			answers, records := authorizeLines(t, []string{"GATEHOUSE_AUTH0=" + tn.auth0}, event)
+			answers, records := authorizeLines(t, []string{"GATEHOUSE_AUTH0=" + tn.auth0}, []string{event})
 			if got := effect(t, answers[0]); got != want[kind][i] {
 				t.Errorf("%s by %s: got %s, want %s", kind, person, got, want[kind][i])
 			}
 			checkRecords(t, records, 1, bearer)
 		}
 	}
+}
+
+// A policy whose route table knows $connect can let a WebSocket connection in: with the route and no method or path.
+func TestAuthorizeAWebSocketRoute(t *testing.T) {
+	tn, dir := newTenant(t), t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../policies")); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"routes/data.json": strings.Replace(read(t, "../policies/routes/data.json"), "{", `{"$connect": {"api": "live", "answer": "request"},`, 1),
+		"authz/live/live.rego": `package authz.live
+
+import data.gatehouse.principal
+
+allow contains "live.connect" if {
+	input.request.route == "$connect"
+	principal.has_permission("read:orders")
+}
+`,
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for person, want := range map[string]string{"customer": "Allow", "machine": "Deny", "outsider": "Deny"} {
+		event := own(t, "Bearer "+tn.token(t, person))["websocket"]
+		answers, _ := authorizeLines(t, []string{"GATEHOUSE_AUTH0=" + tn.auth0}, []string{event}, "--policies", dir)
+		if got := effect(t, answers[0]); got != want+" arn:aws:execute-api:eu-central-1:123456789012:wsapi00001/dev/$connect" {
+			t.Errorf("%s: got %s", person, got)
+		}
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }
 
 func TestAuthorizePinsTheAPI(t *testing.T) {
@@ -272,7 +315,7 @@ func TestAuthorizePinsTheAPI(t *testing.T) {
 		"999999999999/r3st0001":                    "Unavailable",
 		"123456789012/other,123456789012/r3st0001": "Allow arn:aws:execute-api:eu-central-1:123456789012:r3st0001/dev/GET/orders/42",
 	} {
-		answers, _ := authorizeLines(t, []string{"GATEHOUSE_AUTH0=" + tn.auth0, "GATEHOUSE_APIS=" + apis}, event)
+		answers, _ := authorizeLines(t, []string{"GATEHOUSE_AUTH0=" + tn.auth0, "GATEHOUSE_APIS=" + apis}, []string{event})
 		if got := effect(t, answers[0]); got != want {
 			t.Errorf("GATEHOUSE_APIS=%s: got %s, want %s", apis, got, want)
 		}
@@ -392,7 +435,7 @@ func TestHostileTokensThroughTheBootstrap(t *testing.T) {
 	for name, authorization := range hostile {
 		names, events = append(names, name), append(events, event(authorization))
 	}
-	answers, records := authorizeLines(t, []string{"GATEHOUSE_AUTH0=" + tn.auth0}, append(events, event("bearer "+good))...)
+	answers, records := authorizeLines(t, []string{"GATEHOUSE_AUTH0=" + tn.auth0}, append(events, event("bearer "+good)))
 	for i, name := range names {
 		if got := effect(t, answers[i]); got != "Unauthorized" {
 			t.Errorf("%s: got %s", name, got)

@@ -135,7 +135,7 @@ var (
 func TestTheSampleTable(t *testing.T) {
 	s := serve(t)
 	var matrix strings.Builder
-	fmt.Fprintf(&matrix, "%-36s", "")
+	fmt.Fprintf(&matrix, "%-39s", "")
 	for _, p := range people {
 		fmt.Fprintf(&matrix, "%-11s", p)
 	}
@@ -143,9 +143,14 @@ func TestTheSampleTable(t *testing.T) {
 	for _, p := range people {
 		tokens[p] = "Bearer " + s.token(t, "--as", p)
 	}
+	bad := map[string]string{
+		"none": "", "not a token": "Bearer x.y.z", "expired": "Bearer " + s.token(t, "--as", "admin", "--expires", "-1m"),
+		"another audience": "Bearer " + s.token(t, "--as", "admin", "--audience", "https://other.example.com"),
+		"another issuer":   "Bearer " + s.token(t, "--as", "admin", "--issuer", "http://127.0.0.1:1/"),
+	}
 	for _, api := range []struct{ name, url string }{{"REST", s.rest}, {"HTTP", s.http}} {
 		for _, row := range rows {
-			fmt.Fprintf(&matrix, "\n%-5s%-7s%-24s", api.name, row.method, row.path)
+			fmt.Fprintf(&matrix, "\n%-5s%-7s%-27s", api.name, row.method, row.path)
 			for i, person := range people {
 				got := call(t, row.method, api.url+row.path, tokens[person], row.content)
 				fmt.Fprintf(&matrix, "%-11d", got.status)
@@ -160,11 +165,7 @@ func TestTheSampleTable(t *testing.T) {
 			if row.path == "/health" {
 				continue
 			}
-			for name, authorization := range map[string]string{
-				"none": "", "not a token": "Bearer x.y.z", "expired": "Bearer " + s.token(t, "--as", "admin", "--expires", "-1m"),
-				"another audience": "Bearer " + s.token(t, "--as", "admin", "--audience", "https://other.example.com"),
-				"another issuer":   "Bearer " + s.token(t, "--as", "admin", "--issuer", "http://127.0.0.1:1/"),
-			} {
+			for name, authorization := range bad {
 				if got := call(t, row.method, api.url+row.path, authorization, row.content); got.status != 401 {
 					t.Errorf("%s %s %s with %s: got %d, want 401", api.name, row.method, row.path, name, got.status)
 				}
@@ -174,7 +175,7 @@ func TestTheSampleTable(t *testing.T) {
 	t.Logf("what each person gets:\n%s", matrix.String())
 
 	for _, api := range []string{s.rest, s.http} {
-		for _, path := range []string{"/orders/..%2fadmin%2fusers", "/orders/%2e%2e", "/orders//42", "/orders/4*", "/orders/42/"} {
+		for _, path := range []string{"/orders/..%2fadmin%2fusers", "/orders/%2e%2e", "/orders//42", "/orders/4*"} {
 			got := call(t, "GET", api+path, tokens["admin"], "")
 			if got.status < 400 || got.status == 500 {
 				t.Errorf("%s%s: got %d, want a refusal", api, path, got.status)
@@ -271,7 +272,9 @@ func TestAPortInUseIsSaid(t *testing.T) {
 		"--http":   {"--rest", "127.0.0.1:0", "--issuer", "127.0.0.1:0"},
 	} {
 		args := append([]string{"serve", "--config", "../serverless.yml", "--dist", built, "--keys", s.keys, flag, busy}, others...)
-		out, err := exec.Command(gatehouse(t), args...).CombinedOutput()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, gatehouse(t), args...).CombinedOutput()
 		if exit := new(exec.ExitError); !asExit(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), busy) {
 			t.Errorf("%s %s: %v\n%s", flag, busy, err, out)
 		}

@@ -76,17 +76,20 @@ func (b *Bundle) parse() (*opabundle.Bundle, error) {
 	var m struct {
 		Roots       *[]string `json:"roots"`
 		RegoVersion *int      `json:"rego_version"`
-		Wasm        any       `json:"wasm"`
+		Revision    string    `json:"revision"`
+		Metadata    any       `json:"metadata"`
 	}
-	if err := json.Unmarshal(manifest, &m); err != nil {
+	strict := json.NewDecoder(bytes.NewReader(manifest))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&m); err != nil {
 		return nil, fmt.Errorf(".manifest: %w", err)
 	}
-	if m.Roots == nil || m.RegoVersion == nil || *m.RegoVersion != 1 || m.Wasm != nil {
-		return nil, errors.New(`.manifest: want "roots", "rego_version": 1 and no "wasm"`)
+	if m.Roots == nil || m.RegoVersion == nil || *m.RegoVersion != 1 {
+		return nil, errors.New(`.manifest: want "roots" and "rego_version": 1`)
 	}
 	for _, f := range b.files {
 		// OPA's decoder lets the last of two equal names win; which one the author meant cannot be known.
-		if strings.HasSuffix(f.path, ".json") && !jsontext.Value(f.content).IsValid() {
+		if (strings.HasSuffix(f.path, ".json") || f.path == ".manifest") && !jsontext.Value(f.content).IsValid() {
 			return nil, fmt.Errorf("%s: not strict JSON: a syntax error or a name given twice", f.path)
 		}
 		if strings.HasSuffix(f.path, ".yaml") {
