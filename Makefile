@@ -1,6 +1,6 @@
 # Gatehouse. `make` alone lists what there is; `make check` is what CI runs.
 
-FUNCTIONS := authorizer admin health orders profile
+FUNCTIONS := authorizer $(patsubst handlers/%/main.go,%,$(wildcard handlers/*/main.go))
 BUILD     := CGO_ENABLED=0 go build -buildvcs=false -trimpath -tags lambda.norpc -ldflags '-s -w'
 OPA       := bin/tools/opa
 CAPS      := internal/bundle/capabilities.json
@@ -12,8 +12,8 @@ SHELL := bash
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: build ## the guarded sample API on this machine: API Gateway, functions, issuer (Ctrl-C ends all)
-	bin/gatehouse serve
+run: build ## the guarded sample API on this machine (Ctrl-C ends it; ARGS="--rest 127.0.0.1:9000" for other addresses)
+	bin/gatehouse serve $(ARGS)
 
 test: build tools ## every test: Go, Rego, and the whole system on this machine
 	go test ./...

@@ -43,7 +43,7 @@ func TestTheREADMEIsTrue(t *testing.T) {
 // What the README names is there: targets of make, verbs, files.
 func TestTheREADMENamesWhatIsThere(t *testing.T) {
 	readme, makefile := read(t, "../README.md"), read(t, "../Makefile")
-	for _, m := range regexp.MustCompile("(?m)^make (\\w+)").FindAllStringSubmatch(readme, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^make (\w+)`).FindAllStringSubmatch(readme, -1) {
 		if !regexp.MustCompile(`(?m)^` + m[1] + `:`).MatchString(makefile) {
 			t.Errorf("make %s: no such target", m[1])
 		}
@@ -71,5 +71,23 @@ func TestTheREADMENamesWhatIsThere(t *testing.T) {
 	c.Env = []string{"GATEHOUSE_AUTH0=" + strings.Replace(document[1], "https://t.eu.auth0.com/", "http://127.0.0.1:1/", 1)}
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The example of docs/settings.md is let in.
+func TestTheSettingsPageIsTrue(t *testing.T) {
+	page := regexp.MustCompile("(?s)```sh\n(.*?)```").FindStringSubmatch(read(t, "../docs/settings.md"))
+	if page == nil {
+		t.Fatal("no example")
+	}
+	s := serve(t)
+	script := strings.NewReplacer(
+		"http://127.0.0.1:8789/", s.issuer,
+		"bin/gatehouse token", gatehouse(t)+" token --issuer "+s.issuer+" --keys "+s.keys,
+		"bin/gatehouse authorize", gatehouse(t)+" authorize",
+	).Replace(page[1])
+	out, err := exec.Command("bash", "-c", script).Output()
+	if err != nil || !strings.HasPrefix(effect(t, strings.TrimSpace(string(out))), "Allow ") {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -200,10 +200,15 @@ func (w lineWriter) Write(b []byte) (int, error) {
 	defer w.logs.mu.Unlock()
 	_, err := w.file.Write(b)
 	for line := range bytes.Lines(b) {
-		fmt.Fprintln(w.logs.screen, short(w.function, bytes.TrimSpace(line)))
+		if !bytes.Contains(line, refusal) {
+			fmt.Fprintln(w.logs.screen, short(w.function, bytes.TrimSpace(line)))
+		}
 	}
 	return len(b), err
 }
+
+// refusal is what the Lambda library prints of each refused request. The record says the same, and why.
+var refusal = []byte(`"errorType":"errorString"`)
 
 // short is what the screen shows of a line: who asked what, and what became of it. A path is the caller's to choose, so
 // control characters do not reach the terminal.

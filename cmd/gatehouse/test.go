@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,12 +81,37 @@ func loads(ctx context.Context, root fs.FS) error {
 		return err
 	}
 	var faults []error
+	said := map[string]bool{} // a constraint on every route fails on every route
 	for _, route := range loaded.Routes {
-		if _, err := policy.Decide(ctx, anybody(route)); err != nil {
+		if _, err := policy.Decide(ctx, anybody(route)); err != nil && !said[err.Error()] {
+			said[err.Error()] = true
 			faults = append(faults, fmt.Errorf("decide %s: %w", route, err))
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// types compiles the rules against the input's schema, so that a misspelt field of the input is found and not merely
+// undefined.
+func types(dir string, modules map[string]*ast.Module) error {
+	content, err := os.ReadFile(filepath.Join(dir, "schema", "input.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var schema any
+	if err := json.Unmarshal(content, &schema); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, "schema", "input.json"), err)
+	}
+	schemas := ast.NewSchemaSet()
+	schemas.Put(ast.SchemaRootRef, schema)
+	c := ast.NewCompiler().WithCapabilities(bundle.Capabilities()).WithSchemas(schemas)
+	if c.Compile(modules); c.Failed() {
+		return c.Errors
+	}
+	return nil
 }
 
 // anybody is a complete input: somebody without any right asks for a route.
@@ -132,6 +158,9 @@ func runTests(ctx context.Context, dir string) (*testReport, error) {
 		ProcessAnnotation: true,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := types(dir, rulesOf(modules)); err != nil {
 		return nil, err
 	}
 	txn, err := store.NewTransaction(ctx)
@@ -214,8 +243,7 @@ func failedCases(cases tester.SubResultMap) []string {
 // cover keeps the lines of rules that no test reached. Tests are not counted: what they leave out of themselves is no
 // gap in the policy.
 func (t *testReport) cover(covered *cover.Cover, modules map[string]*ast.Module) {
-	rules := maps.Clone(modules)
-	maps.DeleteFunc(rules, func(name string, _ *ast.Module) bool { return strings.HasSuffix(name, "_test.rego") })
+	rules := rulesOf(modules)
 	whole := covered.Report(rules)
 	hit, missed := 0, 0
 	t.Uncovered = map[string][]string{}
@@ -238,6 +266,13 @@ func (t *testReport) cover(covered *cover.Cover, modules map[string]*ast.Module)
 	if hit+missed > 0 {
 		t.Coverage = 100 * float64(hit) / float64(hit+missed)
 	}
+}
+
+// rulesOf leaves the tests out.
+func rulesOf(modules map[string]*ast.Module) map[string]*ast.Module {
+	rules := maps.Clone(modules)
+	maps.DeleteFunc(rules, func(name string, _ *ast.Module) bool { return strings.HasSuffix(name, "_test.rego") })
+	return rules
 }
 
 func (t *testReport) print(w io.Writer, asJSON bool) error {

@@ -4,8 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -81,9 +85,13 @@ func mintToken(_ context.Context, args []string, s stdio) error {
 		claims.IssuedAt = claims.ExpiresAt.Add(-time.Hour) // a token that has expired was issued before it did
 	}
 
+	_, missing := os.Stat(filepath.Join(*dir, issuer.KeyFile))
 	key, err := issuer.LoadOrCreateKey(*dir)
 	if err != nil {
 		return err
+	}
+	if errors.Is(missing, fs.ErrNotExist) {
+		fmt.Fprintf(s.err, "gatehouse token: made a new key in %s; an issuer that already runs with another does not know it\n", *dir)
 	}
 	token, err := issuer.Mint(key, *url, claims)
 	if err != nil {
