@@ -4,14 +4,14 @@
 # description: What constraints and their parameters are made of. Data that security teams edit is checked, not trusted.
 package gatehouse.shape
 
+import future.keywords.not
+
 # METADATA
 # title: Strings
 # description: Whether a value is an array of strings, possibly empty.
 strings(value) if {
 	is_array(value)
-	every element in value {
-		is_string(element)
-	}
+	count([element | some element in value; not is_string(element)]) == 0
 }
 
 # METADATA
