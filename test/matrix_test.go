@@ -187,6 +187,9 @@ func TestTheSampleTable(t *testing.T) {
 			}
 		}
 	}
+	if got := call(t, "GET", s.rest+"/orders/42/", tokens["admin"], ""); got.status != 200 {
+		t.Errorf("a trailing slash on a REST route: got %d %s", got.status, got.content)
+	}
 	profile := call(t, "GET", s.http+"/profile", tokens["customer"], "")
 	if !strings.Contains(profile.content, `"auth0|cust"`) {
 		t.Errorf("the handler does not know its caller: %s", profile.content)

@@ -310,9 +310,12 @@ func (a *api) route(s *serverless.Service, functions map[string]*Function) error
 
 // find gives the route for a method and a path, and the path's parameters. A REST API looks for the resource first and
 // then for the method; an HTTP API takes the best route that has the method (Developer Guide, "Create routes for HTTP
-// APIs": full match, greedy match, $default).
+// APIs": full match, greedy match, $default). A REST API takes "/orders/" for "/orders" where nothing greedy takes it.
 func (a *api) find(method, path string) (*route, map[string]string) {
 	req := a.table.Complete(authorizer.Request{Protocol: a.protocol, Method: method, Path: authorizer.Segments(path)})
+	if short, slash := strings.CutSuffix(path, "/"); slash && short != "" && !strings.HasSuffix(short, "/") && req.Route == "" && a.protocol == authorizer.REST {
+		return a.find(method, short)
+	}
 	r := a.routes[req.Route]
 	if a.protocol == authorizer.REST {
 		resource := strings.TrimPrefix(req.Route, "ANY ")
