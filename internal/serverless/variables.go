@@ -84,7 +84,10 @@ func (r *reader) expand(text string) (*yaml.Node, error) {
 }
 
 // closing gives the index of the brace that ends a variable whose "${" was already read, or -1.
-func closing(s string) int {
+func closing(s string) int { return outside(s, '}') }
+
+// outside gives the first index of a character that stands in no quotes and no inner braces, or -1.
+func outside(s string, want byte) int {
 	depth, quote := 0, byte(0)
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -92,14 +95,14 @@ func closing(s string) int {
 			if c == quote {
 				quote = 0
 			}
+		case c == want && depth == 0:
+			return i
 		case c == '\'' || c == '"':
 			quote = c
 		case c == '{':
 			depth++
-		case c == '}' && depth > 0:
-			depth--
 		case c == '}':
-			return i
+			depth--
 		}
 	}
 	return -1
@@ -122,24 +125,13 @@ func (r *reader) variable(body string) (*yaml.Node, error) {
 // sources splits a variable's body at the commas that stand in no quotes and no inner variable.
 func sources(body string) []string {
 	var parts []string
-	depth, start, quote := 0, 0, byte(0)
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '\'' || c == '"':
-			quote = c
-		case c == '{':
-			depth++
-		case c == '}':
-			depth--
-		case c == ',' && depth == 0:
-			parts, start = append(parts, body[start:i]), i+1
+	for {
+		i := outside(body, ',')
+		if i < 0 {
+			return append(parts, body)
 		}
+		parts, body = append(parts, body[:i]), body[i+1:]
 	}
-	return append(parts, body[start:])
 }
 
 // source gives the value of one source: nil where it has none, so that the next one counts.
