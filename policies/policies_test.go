@@ -47,6 +47,35 @@ func rules(modules map[string]*ast.Module) map[string]*ast.Module {
 	return modules
 }
 
+// fixed is the rules over data of their own, with an instance of every template: what the live data says is for the
+// sample's table (gatehouse/sample) to hold.
+func fixed(t *testing.T) (map[string]*ast.Module, storage.Store) {
+	t.Helper()
+	modules, _ := load(t, false)
+	instance := func(template string, parameters map[string]any) map[string]any {
+		return map[string]any{"template": template, "enforcementAction": "deny", "parameters": parameters}
+	}
+	return rules(modules), inmem.NewFromObject(map[string]any{
+		"routes": map[string]any{
+			"GET /orders":            map[string]any{"api": "orders", "answer": "request"},
+			"GET /users/{id}/orders": map[string]any{"api": "orders", "answer": "request"},
+		},
+		"attributes": map[string]any{
+			"roles":     map[string]any{"customer": []any{"read:orders"}},
+			"suspended": map[string]any{"auth0|susp": "a remark"},
+		},
+		"constraints": map[string]any{
+			"hours": instance("office_hours", map[string]any{
+				"zone": "Europe/Berlin", "days": []any{"Monday"}, "from": "08:00", "to": "18:00",
+			}),
+			"mfa":          instance("require_mfa", map[string]any{"acr": []any{"one"}}),
+			"organization": instance("require_organization", map[string]any{"organizations": []any{"org_home"}}),
+			"scope":        instance("require_scope", map[string]any{"scopes": []any{"openid"}}),
+			"suspended":    instance("deny_subjects", map[string]any{"attribute": "suspended"}),
+		},
+	})
+}
+
 func compile(modules map[string]*ast.Module) (*ast.Compiler, error) {
 	c := ast.NewCompiler().WithStrict(true)
 	if c.Compile(modules); c.Failed() {
@@ -91,7 +120,7 @@ func decide(t *testing.T, query rego.PreparedEvalQuery, input any) (authorizer.D
 	return d, err
 }
 
-// input is a request that the shipped policy allows without a finding; with is applied to it.
+// input is a request that the rules allow over the fixed data without a finding; with is applied to it.
 func input(with func(*authorizer.Input)) map[string]any {
 	in := authorizer.Input{
 		Version: authorizer.InputVersion,
@@ -385,8 +414,8 @@ func negates(m *ast.Module) bool {
 // TestMisshapenInput puts wrong values in every place of the input: there is still one decision and no error, so that a
 // mistake elsewhere ends in a refusal with its reasons.
 func TestMisshapenInput(t *testing.T) {
-	modules, store := load(t, false)
-	query := decider(t, rules(modules), store)
+	modules, store := fixed(t)
+	query := decider(t, modules, store)
 	d, err := decide(t, query, input(nil))
 	if err != nil || !d.Allowed || len(d.Violations) != 0 {
 		t.Fatalf("got %+v, %v: want allowed without findings", d, err)
@@ -432,14 +461,14 @@ func TestMisshapenInput(t *testing.T) {
 
 // TestBuiltinErrors: what the office_hours template leaves to the built-ins is an error, hence no decision.
 func TestBuiltinErrors(t *testing.T) {
-	modules, store := load(t, false)
-	query := decider(t, rules(modules), store)
+	modules, store := fixed(t)
+	query := decider(t, modules, store)
 	document := input(nil)
 	document["request"].(map[string]any)["time"] = "yesterday"
 	if d, err := decide(t, query, document); !topdown.IsError(err) {
 		t.Errorf("got %+v, %v: want an error of the built-in", d, err)
 	}
-	write(t, store, "/constraints/office-hours/parameters/zone", "Europe/Nowhere")
+	write(t, store, "/constraints/hours/parameters/zone", "Europe/Nowhere")
 	if d, err := decide(t, query, input(nil)); !topdown.IsError(err) {
 		t.Errorf("got %+v, %v: want an error of the built-in", d, err)
 	}
@@ -493,8 +522,7 @@ func TestFailOpenShapes(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			modules, store := load(t, false)
-			modules = rules(modules)
+			modules, store := fixed(t)
 			modules["probe.rego"] = ast.MustParseModule("package admission.probe\n" + tt.body)
 			constraint := map[string]any{"template": "probe", "enforcementAction": "deny"}
 			maps.Copy(constraint, tt.constraint)
@@ -512,8 +540,8 @@ func TestFailOpenShapes(t *testing.T) {
 
 // TestRoleIsData: a permission taken from a role, in the data alone, is a grant less.
 func TestRoleIsData(t *testing.T) {
-	modules, store := load(t, false)
-	query := decider(t, rules(modules), store)
+	modules, store := fixed(t)
+	query := decider(t, modules, store)
 	list := input(func(in *authorizer.Input) { in.Request.Route, in.Request.Params = "GET /orders", nil })
 	if d, err := decide(t, query, list); err != nil || !d.Allowed {
 		t.Fatalf("got %+v, %v: want allowed", d, err)

@@ -54,20 +54,24 @@ func load(t *testing.T, root fs.FS) (*bundle.Loaded, error) {
 	return b.Load(t.Context())
 }
 
+// A further API or template may bring routes and read claims; those of the sample must be among them.
 func TestThePoliciesOfTheHouseLoad(t *testing.T) {
 	loaded, err := load(t, policies.FS)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{
+	sample := []string{
 		"DELETE /orders/{id}", "GET /admin/users", "GET /orders", "GET /orders/{id}", "GET /profile",
 		"GET /users/{id}/orders", "POST /orders",
 	}
-	if !slices.Equal(loaded.Routes, want) {
-		t.Errorf("routes: got %q, want %q", loaded.Routes, want)
+	for _, route := range sample {
+		if !slices.Contains(loaded.Routes, route) {
+			t.Errorf("routes: got %q, want %q among them", loaded.Routes, route)
+		}
 	}
-	if names := loaded.Claims.Names; loaded.Claims.Computed || !slices.Equal(names, []string{"acr", "amr"}) {
-		t.Errorf("claims read: got %q, computed %t; want acr and amr by name", names, loaded.Claims.Computed)
+	names := loaded.Claims.Names
+	if loaded.Claims.Computed || !slices.Contains(names, "acr") || !slices.Contains(names, "amr") {
+		t.Errorf("claims read: got %q, computed %t; want acr and amr among them, all by name", names, loaded.Claims.Computed)
 	}
 }
 

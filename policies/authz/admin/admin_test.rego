@@ -2,12 +2,15 @@ package authz.admin_test
 
 import data.authz.admin
 
+roles := {"support": ["delete:orders"], "admin": ["delete:orders", "admin:users"]}
+
 test_allow_granted[note] if {
 	some note, caller in {
 		"permission": {"permissions": ["admin:users"]},
 		"role": {"roles": ["admin"]},
 	}
 	admin.allow == {"admin.users"} with input as {"request": {"route": "GET /admin/users"}, "principal": caller}
+		with data.attributes.roles as roles
 }
 
 test_deny_not_granted[note] if {
@@ -18,5 +21,5 @@ test_deny_not_granted[note] if {
 		"support": {"request": {"route": "GET /admin/users"}, "principal": {"roles": ["support"]}},
 		"another route": {"request": {"route": "GET /orders"}, "principal": {"permissions": ["admin:users"]}},
 	}
-	admin.allow == set() with input as document
+	admin.allow == set() with input as document with data.attributes.roles as roles
 }

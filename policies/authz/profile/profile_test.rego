@@ -9,6 +9,7 @@ test_allow_granted[note] if {
 		"role": {"roles": ["customer"]},
 	}
 	profile.allow == {"profile.read"} with input as {"request": {"route": "GET /profile"}, "principal": caller}
+		with data.attributes.roles as {"customer": ["get:profile"]}
 }
 
 test_deny_not_granted[note] if {

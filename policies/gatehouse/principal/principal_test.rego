@@ -46,11 +46,3 @@ test_deny_scope_is_no_permission if {
 	not principal.has_permission("delete:orders") with input.principal as caller
 	principal.has_scope_or_permission("delete:orders") with input.principal as caller
 }
-
-test_allow_shipped_roles if {
-	data.attributes.roles == {
-		"customer": ["get:profile", "read:orders", "write:orders"],
-		"support": ["get:profile", "read:orders", "write:orders", "read:orders:any", "delete:orders"],
-		"admin": ["get:profile", "read:orders", "write:orders", "read:orders:any", "delete:orders", "admin:users"],
-	}
-}
