@@ -48,9 +48,6 @@ func Read(root fs.FS) (*Bundle, error) {
 			return err
 		}
 		if d.IsDir() {
-			if strings.HasPrefix(path.Base(name), ".") && name != "." {
-				return fs.SkipDir // an editor's, or version control's
-			}
 			return nil
 		}
 		kind := kindOf(name)
@@ -111,8 +108,9 @@ func kindOf(name string) kind {
 		base == "cases.yaml",
 		path.Ext(base) == ".go", path.Ext(base) == ".md":
 		return aside
-	case strings.HasPrefix(base, "."):
-		if base == ".manifest" || base == ".signatures.json" {
+	case strings.HasPrefix(name, "."), strings.Contains(name, "/."):
+		// An editor's, a linter's. What OPA would take for policy all the same is refused: its tests would see it.
+		if base == ".manifest" || base == ".signatures.json" || path.Ext(base) == ".rego" || isData(base) {
 			return unknown
 		}
 		return aside

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,6 +39,14 @@ func minimal(change map[string]string) fs.FS {
 		}
 	}
 	return root
+}
+
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "k%d: x\n", i)
+	}
+	return b.String()
 }
 
 const template = `package admission.t
@@ -176,10 +185,30 @@ func TestRefused(t *testing.T) {
 		{"YAML name given twice, deeper", constraint("template: t\nmatch: {routes: [GET /orders], routes: []}\n"), []string{"constraints/c/data.yaml", "already defined"}},
 		{"second YAML document", constraint("template: t\n---\nenforcementAction: warn\n"), []string{"constraints/c/data.yaml", "more than one YAML document"}},
 		{"second YAML document that is broken", constraint("template: t\n---\n{\n"), []string{"more than one YAML document"}},
+		{"YAML alias as a name", constraint("template: t\n&mode enforcementAction: deny\n*mode : dryrun\n"), []string{"line 3", "want text"}},
+		{"YAML alias as a value", constraint("template: &t t\nparameters: {a: *t}\n"), []string{"line 1", "anchors"}},
+		{"YAML alias bomb", map[string]string{"attributes/x/data.yaml": "a: &a " + strings.Repeat("x", 20_000) + "\nb: [" + strings.Repeat("*a,", 10_000) + "]\n"}, []string{"anchors"}},
+		{"YAML merge key", constraint("template: t\n<<: {enforcementAction: dryrun}\n"), []string{"line 2", "want text"}},
+		{"YAML tag", constraint("template: t\nenforcementAction: deny\n!!binary ZW5mb3JjZW1lbnRBY3Rpb24=: dryrun\n"), []string{"line 3", "want text"}},
+		{"YAML tag on a value", constraint("template: !!str t\n"), []string{"line 1", "tags"}},
+		{"YAML numbers as names", map[string]string{"attributes/x/data.yaml": "1: a\n0x1: b\n"}, []string{"line 1", "want text"}},
+		{"YAML of very many names", map[string]string{"attributes/x/data.yaml": manyKeys(4_001)}, []string{"4001 keys", "use data.json"}},
+		{"YAML nested very deep", map[string]string{"attributes/x/data.yaml": "a: " + strings.Repeat("[", 40) + strings.Repeat("]", 40) + "\n"}, []string{"nested deeper"}},
+		{"YAML line that hides in a comment", constraint("template: t\n# reviewed\u2028enforcementAction: dryrun\n"), []string{"line 2", "u2028"}},
+		{"YAML line after a carriage return", constraint("template: t\n# reviewed\renforcementAction: dryrun\n"), []string{"line 2"}},
+		{"YAML that is not UTF-8", constraint("template: \xff\n"), []string{"not UTF-8"}},
+		{"data that adds to a constraint from above", map[string]string{"admission/t/t.rego": template, "constraints/c/data.yaml": "template: t\n", "constraints/data.json": `{"c": {"match": {"excludedPrincipals": ["x"]}}}`}, []string{"constraints/c/data.yaml and constraints/data.json"}},
+		{"data that adds to a constraint from below", map[string]string{"admission/t/t.rego": template, "constraints/c/data.yaml": "template: t\n", "constraints/c/match/data.json": `{"excludedPrincipals": ["x"]}`}, []string{"constraints/c/data.yaml and constraints/c/match/data.json"}},
+		{"two data files in one folder", map[string]string{"attributes/x/data.json": "{}", "attributes/x/data.yaml": "a: 1\n"}, []string{"attributes/x/data.json and attributes/x/data.yaml"}},
+		{"data at the root", map[string]string{"data.json": "{}"}, []string{"data.json", "folder of its own"}},
+		{"a package above the APIs", map[string]string{"authz/all.rego": "package authz\n\norders.allow contains \"evil\" if true\n"}, []string{"package authz", "folder of their own"}},
+		{"policy in a hidden folder", map[string]string{"authz/orders/.h/h.rego": "package x\n"}, []string{"authz/orders/.h/h.rego"}},
+		{"policy in a hidden file", map[string]string{"authz/orders/.h.rego": "package x\n"}, []string{"authz/orders/.h.rego"}},
+		{"manifest with a name in capitals", map[string]string{".manifest": `{"roots": ["zzz"], "Roots": [""], "rego_version": 1}`}, []string{".manifest", "Roots"}},
 		{"YAML without content", constraint("# nothing\n"), []string{"constraints/c/data.yaml", "no YAML document"}},
 		{"broken YAML", constraint("template: [\n"), []string{"constraints/c/data.yaml"}},
 		{"constraints are a list", map[string]string{"constraints/data.yaml": "[]\n"}, []string{"constraints"}},
-		{"constraint is a text", map[string]string{"constraints/data.yaml": "c: x\n"}, []string{`constraint "c": not an object`}},
+		{"constraint is a text", map[string]string{"constraints/c/data.json": `"x"`}, []string{`constraint "c": not an object`}},
 		{"unknown template", constraint("template: u\n"), []string{`constraint "c": template "u"`}},
 		{"no template", constraint("parameters: {}\n"), []string{"want the name of a folder"}},
 		{"action in capitals", constraint("template: t\nenforcementAction: Deny\n"), []string{"Deny", "want deny, warn or dryrun"}},

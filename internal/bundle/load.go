@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +12,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/open-policy-agent/opa/v1/ast"
 	opabundle "github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/loader/filter"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
-	"go.yaml.in/yaml/v3"
 )
 
 // Loaded is a bundle that passed every load-time check, compiled and ready to be prepared for evaluation.
@@ -66,6 +65,35 @@ func (b *Bundle) Load(ctx context.Context) (*Loaded, error) {
 	}, nil
 }
 
+// apart refuses a data file that could add to what another one says: who reviews a folder reviews all of its data.
+func (b *Bundle) apart() error {
+	var faults []error
+	for i, f := range b.files {
+		for _, other := range b.files[i+1:] {
+			if !isData(f.path) || !isData(other.path) {
+				continue
+			}
+			above, below := path.Dir(f.path), path.Dir(other.path)
+			if len(above) > len(below) {
+				above, below = below, above
+			}
+			if above == "." || above == below || strings.HasPrefix(below, above+"/") {
+				faults = append(faults, fmt.Errorf("%s and %s: both say what stands under data.%s: keep it in one file",
+					f.path, other.path, strings.ReplaceAll(strings.TrimPrefix(below, "."), "/", ".")))
+			}
+		}
+		if dir := path.Dir(f.path); isData(f.path) && (dir == "." || dir == "constraints") {
+			faults = append(faults, fmt.Errorf("%s: want a folder of its own: constraints/NAME/data.yaml, attributes/NAME/data.yaml", f.path))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func isData(name string) bool {
+	base := path.Base(name)
+	return base == "data.json" || base == "data.yaml"
+}
+
 // parse reads the manifest, the modules and the data with OPA's own bundle reader, so that `opa build -b` and Gatehouse
 // see the same.
 func (b *Bundle) parse() (*opabundle.Bundle, error) {
@@ -74,18 +102,19 @@ func (b *Bundle) parse() (*opabundle.Bundle, error) {
 		return nil, errors.New(".manifest: missing: it must give the bundle's roots")
 	}
 	var m struct {
-		Roots       *[]string `json:"roots"`
-		RegoVersion *int      `json:"rego_version"`
-		Revision    string    `json:"revision"`
-		Metadata    any       `json:"metadata"`
+		Roots       *[]string      `json:"roots"`
+		RegoVersion *int           `json:"rego_version"`
+		Revision    string         `json:"revision"`
+		Metadata    map[string]any `json:"metadata"`
 	}
-	strict := json.NewDecoder(bytes.NewReader(manifest))
-	strict.DisallowUnknownFields()
-	if err := strict.Decode(&m); err != nil {
+	if err := json.Unmarshal(manifest, &m, json.RejectUnknownMembers(true)); err != nil {
 		return nil, fmt.Errorf(".manifest: %w", err)
 	}
 	if m.Roots == nil || m.RegoVersion == nil || *m.RegoVersion != 1 {
 		return nil, errors.New(`.manifest: want "roots" and "rego_version": 1`)
+	}
+	if err := b.apart(); err != nil {
+		return nil, err
 	}
 	for _, f := range b.files {
 		// OPA's decoder lets the last of two equal names win; which one the author meant cannot be known.
@@ -93,7 +122,7 @@ func (b *Bundle) parse() (*opabundle.Bundle, error) {
 			return nil, fmt.Errorf("%s: not strict JSON: a syntax error or a name given twice", f.path)
 		}
 		if strings.HasSuffix(f.path, ".yaml") {
-			if err := oneDocument(f.content); err != nil {
+			if err := plainYAML(f.content); err != nil {
 				return nil, fmt.Errorf("%s: %w", f.path, err)
 			}
 		}
@@ -111,23 +140,6 @@ func (b *Bundle) parse() (*opabundle.Bundle, error) {
 		return nil, err
 	}
 	return &parsed, nil
-}
-
-// oneDocument refuses YAML in which a name stands twice, where OPA takes the last, and a second document, which OPA
-// leaves out. Both come from merges and from the habits of other tools, and both lose what a reviewer has read.
-func oneDocument(content []byte) error {
-	dec := yaml.NewDecoder(bytes.NewReader(content))
-	var first, second any
-	switch err := dec.Decode(&first); {
-	case errors.Is(err, io.EOF):
-		return errors.New("no YAML document")
-	case err != nil:
-		return err
-	}
-	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		return errors.New("more than one YAML document: only the first would count")
-	}
-	return nil
 }
 
 // files hands the bundle's files to OPA's reader.
@@ -170,6 +182,11 @@ func checkShape(c *ast.Compiler, data map[string]any) error {
 	}
 	if hasPackage(c, "system") {
 		fault("package system: mask and drop rules are not supported yet: records would not follow them")
+	}
+	for _, name := range []string{"authz", "admission"} {
+		if hasModule(c, name) {
+			fault("package %s: rules belong to a folder of their own below it, whose owner reviews them", name)
+		}
 	}
 	for _, m := range c.Modules {
 		if folder, pkg := path.Dir(m.Package.Location.File), packagePath(m); folder != pkg {
@@ -340,6 +357,11 @@ func packagePath(m *ast.Module) string {
 		steps = append(steps, text(t))
 	}
 	return strings.Join(steps, "/")
+}
+
+// hasModule says whether a module is of exactly this package.
+func hasModule(c *ast.Compiler, name string) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(c.Modules)), func(m *ast.Module) bool { return packagePath(m) == name })
 }
 
 func hasPackage(c *ast.Compiler, name string) bool {
