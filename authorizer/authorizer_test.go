@@ -323,7 +323,7 @@ func TestCredentialsHide(t *testing.T) {
 
 func TestPlain(t *testing.T) {
 	for in, want := range map[string]string{
-		"": "", "plain": "plain", "a\r\nb\x00\u0085c": "abc", "\xff": "\uFFFD",
+		"": "", "plain": "plain", "a\r\nb\x00\u0085c": "abc", "\xff": "\uFFFD", "a\u202eb\u2028c\u200bd": "abcd",
 		strings.Repeat("x", 512): strings.Repeat("x", 512), strings.Repeat("x", 511) + "ä": strings.Repeat("x", 511),
 	} {
 		if got := authorizer.Plain(in); got != want {
@@ -409,12 +409,18 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("route %q of an event: got %q, want %q", route, got.Route, want)
 		}
 	}
+	if got := table.Complete(authorizer.Request{Protocol: authorizer.HTTP, Route: "PATCH /orders/{id}"}); got.Route != "PATCH /orders/{id}" {
+		t.Errorf("an HTTP API says its route key exactly; got %q", got.Route)
+	}
 	if got := table.Complete(authorizer.Request{Protocol: authorizer.REST, Method: "GET", Path: []string{"orders"}, Malformed: "x"}); got.Route != "" {
 		t.Errorf("a malformed request got the route %q", got.Route)
 	}
 	all, err := authorizer.NewRoutes([]string{"$default", "GET /x"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got := all.Complete(authorizer.Request{Protocol: authorizer.REST, Method: "GET", Path: []string{"y"}}); got.Route != "" {
+		t.Errorf("a REST API has no $default; got %q", got.Route)
 	}
 	for path, route := range map[string]string{"/x": "GET /x", "/y/z": "$default", "/": "$default"} {
 		if got := all.Complete(authorizer.Request{Protocol: authorizer.HTTP, Method: "GET", Path: authorizer.Segments(path)}); got.Route != route {

@@ -49,11 +49,11 @@ func (v Violation) Denies() bool { return v.Action != "warn" && v.Action != "dry
 // maxText bounds what a policy says to people, in bytes.
 const maxText = 512
 
-// Plain makes a policy's text fit for a header, a log line and a terminal: without control characters, and cut at a rune
-// where it is longer than 512 bytes.
+// Plain makes a policy's text fit for a header, a log line and a terminal: without control and formatting characters,
+// among them those that turn the direction of writing, and cut at a rune where it is longer than 512 bytes.
 func Plain(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return -1
 		}
 		return r // bytes that are no UTF-8 come as U+FFFD, and are written so

@@ -146,7 +146,7 @@ func (r Routes) Complete(req Request) Request {
 		return req
 	}
 	if req.Route != "" {
-		if _, path, ok := strings.Cut(req.Route, " "); ok && !r.known[req.Route] && r.known["ANY "+path] {
+		if _, path, ok := strings.Cut(req.Route, " "); ok && req.Protocol == REST && !r.known[req.Route] && r.known["ANY "+path] {
 			req.Route = "ANY " + path
 		}
 		return req
@@ -166,7 +166,7 @@ func (r Routes) Complete(req Request) Request {
 			return req
 		}
 	}
-	if r.fallback {
+	if r.fallback && req.Protocol == HTTP {
 		req.Route = "$default"
 	}
 	return req

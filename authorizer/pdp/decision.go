@@ -31,6 +31,12 @@ func readDecision(v ast.Value) (authorizer.Decision, error) {
 	for i, w := range d.Warnings {
 		d.Warnings[i] = authorizer.Plain(w)
 	}
+	for k, v := range d.AuditAnnotations {
+		if authorizer.Plain(k) != k {
+			r.faults = append(r.faults, errors.New("auditAnnotations: a name with control characters, or too long"))
+		}
+		d.AuditAnnotations[k] = authorizer.Plain(v)
+	}
 	if err := errors.Join(r.faults...); err != nil {
 		return authorizer.Decision{}, err
 	}
@@ -149,8 +155,8 @@ func (r *reader) violations(v ast.Value) []authorizer.Violation {
 	a.Foreach(func(t *ast.Term) {
 		o := r.object("violation", t.Value, "constraint", "template", "action", "message")
 		found = append(found, authorizer.Violation{
-			Constraint: r.text("violation.constraint", get(o, "constraint")),
-			Template:   r.text("violation.template", get(o, "template")),
+			Constraint: authorizer.Plain(r.text("violation.constraint", get(o, "constraint"))),
+			Template:   authorizer.Plain(r.text("violation.template", get(o, "template"))),
 			Action:     r.text("violation.action", get(o, "action")),
 			Message:    authorizer.Plain(r.text("violation.message", get(o, "message"))),
 		})

@@ -220,6 +220,8 @@ func TestNoDecisionButTheExactShape(t *testing.T) {
 		{"annotations of numbers", change(`"auditAnnotations": {}`, `"auditAnnotations": {"k": 1}`), "auditAnnotations: number"},
 		{"context as a list", change(`"context": {}`, `"context": []`), "context: array"},
 		{"context of objects", change(`"context": {}`, `"context": {"a": {}}`), "context: object"},
+		{"allowed by an action with an invisible letter", change(`"violations": []`, `"violations": [{"constraint": "c", "template": "t", "action": "warn\u200b", "message": "m"}]`), "does not follow"},
+		{"an annotation's name with a control character", change(`"auditAnnotations": {}`, `"auditAnnotations": {"a\u001b": "x"}`), "auditAnnotations: a name"},
 		{"allowed without a grant", change(`["g"]`, `[]`), "does not follow"},
 		{"allowed against a denying violation", change(`"violations": []`, `"violations": [{"constraint": "c", "template": "t", "action": "deny", "message": "m"}]`), "does not follow"},
 		{"allowed against a misspelt action", change(`"violations": []`, `"violations": [{"constraint": "c", "template": "t", "action": "Warn", "message": "m"}]`), "does not follow"},
