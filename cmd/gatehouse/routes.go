@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"gatehouse/authorizer"
 	"gatehouse/internal/serverless"
 )
 
@@ -78,9 +79,46 @@ type routeEntry struct {
 	Answer string `json:"answer"`
 }
 
+// guarded is a route with an authorizer and the function, and so the API package, behind it.
+type guarded struct {
+	event    serverless.Event
+	function string
+}
+
+// mixedUpWith says whether a request of one API could be decided by the grants of another function's route in the other
+// API. A TOKEN event brings a path and no route, and a REST event does not tell ANY from its own method: both are looked
+// up in the one table that REST and HTTP API share.
+func (s guarded) mixedUpWith(o guarded) bool {
+	if s.function == o.function || s.event.Protocol == o.event.Protocol || s.event.Path == "" || o.event.Path == "" {
+		return false
+	}
+	if a, b := s.event.Method, o.event.Method; a != b && a != "ANY" && b != "ANY" {
+		return false
+	}
+	return overlap(authorizer.Segments(s.event.Path), authorizer.Segments(o.event.Path))
+}
+
+// overlap says whether some path binds both templates.
+func overlap(a, b []string) bool {
+	for i := range max(len(a), len(b)) {
+		if i >= len(a) || i >= len(b) {
+			return false
+		}
+		x, y := a[i], b[i]
+		if strings.HasSuffix(x, "+}") || strings.HasSuffix(y, "+}") {
+			return true
+		}
+		if x != y && !strings.HasPrefix(x, "{") && !strings.HasPrefix(y, "{") {
+			return false
+		}
+	}
+	return true
+}
+
 func routeTable(service *serverless.Service) ([]byte, error) {
 	table := map[string]routeEntry{}
 	var faults []error
+	var seen []guarded
 	for _, fn := range service.Functions {
 		for _, event := range fn.Events {
 			if event.Authorizer == nil {
@@ -92,6 +130,14 @@ func routeTable(service *serverless.Service) ([]byte, error) {
 					event.Route(), other.API, fn.Name))
 			}
 			table[event.Route()] = entry
+			here := guarded{event, fn.Name}
+			for _, other := range seen {
+				if here.mixedUpWith(other) {
+					faults = append(faults, fmt.Errorf("%s route %q of %s and %s route %q of %s can take the same request: an event need not say which of the two APIs it is about",
+						other.event.Protocol, other.event.Route(), other.function, event.Protocol, event.Route(), fn.Name))
+				}
+			}
+			seen = append(seen, here)
 		}
 	}
 	var b bytes.Buffer

@@ -237,7 +237,7 @@ func short(function string, line []byte) string {
 
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && r != '\t' {
 			return unicode.ReplacementChar
 		}
 		return r
