@@ -132,7 +132,7 @@ func (g *Gateway) start(c Config) error {
 		a.api.url = "http://" + l.Addr().String() + a.api.prefix
 		a.api.port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 		server := &http.Server{
-			Handler:           a.api,
+			Handler:           local(a.api),
 			ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout:       time.Minute,
 			WriteTimeout:      2 * time.Minute, // an authorizer and a handler, each at its limit

@@ -65,8 +65,8 @@ func (p *process) serve() (string, error) {
 	mux.HandleFunc("POST "+root+"/invocation/{id}/response", p.response)
 	mux.HandleFunc("POST "+root+"/invocation/{id}/error", p.failed)
 	mux.HandleFunc("POST "+root+"/init/error", p.initError)
-	p.api = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second} // no other limit: next waits as long as it takes
-	go func() { _ = p.api.Serve(l) }()                                      // ends with p.api.Close
+	p.api = &http.Server{Handler: notFromAPage(mux), ReadHeaderTimeout: 10 * time.Second} // no other limit: next waits as long as it takes
+	go func() { _ = p.api.Serve(l) }()                                                    // ends with p.api.Close
 	return l.Addr().String(), nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -73,7 +74,7 @@ func start(ctx context.Context, c Config, now func() time.Time) (*Issuer, error)
 func serve(ctx context.Context, listener net.Listener, url string, handler http.Handler) *Issuer {
 	i := &Issuer{url: url, served: make(chan struct{})}
 	i.server = &http.Server{
-		Handler:           handler,
+		Handler:           local(handler),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      10 * time.Second,
@@ -88,6 +89,22 @@ func serve(ctx context.Context, listener net.Listener, url string, handler http.
 	}()
 	i.unhook = context.AfterFunc(ctx, func() { _ = i.server.Close() })
 	return i
+}
+
+// local answers only requests under a name of this machine, so that no page of another site gets a token by pointing its
+// own name here (DNS rebinding).
+func local(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); host != "localhost" && (err != nil || !addr.IsLoopback()) {
+			http.Error(w, "this issuer answers under a loopback address only", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // loopback reads an address to listen on. A host name is refused as well: what it resolves to is not ours to promise.
