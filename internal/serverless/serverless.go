@@ -278,7 +278,7 @@ func (r *reader) restEvent(n *yaml.Node, at string) Event {
 	if isText(n) {
 		method, rest, _ := strings.Cut(n.Value, " ")
 		e.Method, path = r.method(n, at, method), rest
-		if rest == "" {
+		if method == "" || rest == "" {
 			r.fault(n, "%s: want \"METHOD path\" or an object with both", at)
 			return e
 		}
