@@ -13,7 +13,7 @@ var (
 // Error is why a request ended before it was decided. The zero Kind counts as ErrUnavailable: closed, and loud.
 type Error struct {
 	Kind error  // ErrUnauthenticated or ErrUnavailable
-	Code string // stable, in snake case: what alarms and dashboards count (jwt.md rule 49)
+	Code string // stable, in snake case: what alarms and dashboards count (rule 49)
 	Err  error  // the detail for an operator; never a token, a claim's value or a key id
 }
 

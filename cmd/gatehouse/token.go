@@ -16,7 +16,7 @@ import (
 	"gatehouse/internal/issuer"
 )
 
-// Where the local system lives unless a flag says otherwise (design.md, "The sample API").
+// Where the local system lives unless a flag says otherwise.
 const (
 	restAddr   = "127.0.0.1:8787"
 	httpAddr   = "127.0.0.1:8788"

@@ -114,7 +114,7 @@ type settings struct {
 	labels map[string]string
 }
 
-// later are the settings of design.md that this version does not act on, each with the one value that changes nothing.
+// later are settings that this version does not act on yet, each with the one value that changes nothing.
 var later = map[string]string{
 	"GATEHOUSE_STORE":        "",
 	"GATEHOUSE_TRUST":        "",
