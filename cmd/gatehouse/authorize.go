@@ -42,7 +42,8 @@ func authorize(ctx context.Context, args []string, s stdio) error {
 	out := bufio.NewWriter(s.out)
 	lines := bufio.NewScanner(s.in)
 	lines.Buffer(nil, maxEvent)
-	for lines.Scan() {
+	read := 0
+	for ; lines.Scan(); read++ {
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
@@ -50,7 +51,9 @@ func authorize(ctx context.Context, args []string, s stdio) error {
 			return err
 		}
 	}
-	if err := lines.Err(); err != nil {
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return refused("event on line %d: more than %d bytes, which Lambda would not take", read+1, maxEvent)
+	} else if err != nil {
 		return fmt.Errorf("read events: %w", err)
 	}
 	return nil

@@ -163,7 +163,7 @@ func TestNobodyReadsTheOutput(t *testing.T) {
 func TestEventTooLong(t *testing.T) {
 	world := newWorld(t)
 	got := call(t, strings.Repeat(" ", maxEvent+1), world.env, "authorize")
-	if got.code != exitUnknown || got.out != "" || !strings.Contains(got.err, "read events: ") {
+	if got.code != exitRefused || got.out != "" || !strings.Contains(got.err, "event on line 1: more than 6291456 bytes") {
 		t.Errorf("exit %d, out %q, err %q", got.code, got.out, got.err)
 	}
 }
