@@ -30,10 +30,14 @@ functions:
 		$(BUILD) -o dist/$$f/bootstrap $$dir || exit 1; \
 	done
 
-tools: bin/tools/.made
+tools: bin/tools/.made tools/node_modules/.package-lock.json
 bin/tools/.made: tools/go.mod tools/go.sum
 	mkdir -p bin/tools
 	go build -buildvcs=false -modfile=tools/go.mod -o bin/tools/ tool
+	touch $@
+
+tools/node_modules/.package-lock.json: tools/package.json tools/package-lock.json
+	npm ci --prefix tools --ignore-scripts --no-audit --no-fund
 	touch $@
 
 routes: build ## the policies' route table, made again from serverless.yml
@@ -73,4 +77,4 @@ fuzz: ## every fuzz target, a minute each
 	done
 
 clean: ## remove what was built
-	rm -rf bin dist
+	rm -rf bin dist tools/node_modules
