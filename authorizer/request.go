@@ -2,6 +2,7 @@ package authorizer
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
@@ -80,7 +81,19 @@ type Principal struct {
 	Machine      bool           `json:"machine"`     // a client acting for itself
 	ExpiresAt    time.Time      `json:"expires_at"`
 	Claims       map[string]any `json:"claims"` // every verified claim under its exact name; numbers are json.Number
+
+	Memo *Memo `json:"-"` // what was worked out of this principal before; nil for one that is seen once
 }
+
+// Memo keeps what was worked out of a principal that is met again, such as one out of the cache of verified tokens. A
+// room keeps one type of its own in it, and whoever finds another takes the memo for empty.
+type Memo struct{ kept atomic.Value }
+
+// Load gives what was kept, nil at first.
+func (m *Memo) Load() any { return m.kept.Load() }
+
+// Keep holds the first value that is given to it.
+func (m *Memo) Keep(v any) { m.kept.CompareAndSwap(nil, v) }
 
 // Input is the whole document that a policy reads, as `input`.
 type Input struct {
