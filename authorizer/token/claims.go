@@ -64,14 +64,14 @@ func (c claims) texts(name string) ([]string, error) {
 	return unique(out), nil
 }
 
-// unique keeps the first of each, in order.
+// unique keeps the first of each, in order, without capacity for more: a principal may be shared.
 func unique(list []string) []string {
 	seen := make(map[string]struct{}, len(list))
-	return slices.DeleteFunc(list, func(s string) bool {
+	return slices.Clip(slices.DeleteFunc(list, func(s string) bool {
 		_, twice := seen[s]
 		seen[s] = struct{}{}
 		return twice
-	})
+	}))
 }
 
 // date gives a claim that is a NumericDate (RFC 7519 §2), fractions rounded down; false where it is absent.

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -29,10 +30,20 @@ func bearer(c authorizer.Credentials) (string, error) {
 		return "", refuse(CodeTooLarge, "an Authorization value of %d bytes, at most %d", n, len("Bearer ")+maxToken)
 	}
 	scheme, token, ok := strings.Cut(c[0], " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " \t,") {
+	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" || hasAny(token, " \t,") {
 		return "", refuse(CodeAuthorization, `want "Bearer", one space, and one token`)
 	}
 	return token, nil
+}
+
+// hasAny looks for each of a few bytes in turn, which is many times faster than strings.ContainsAny on a text this long.
+func hasAny(text, few string) bool {
+	for i := range len(few) {
+		if strings.IndexByte(text, few[i]) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // compact is a token whose parts were each read strictly and once. Nothing in it is trusted before verify.
@@ -42,35 +53,41 @@ type compact struct {
 	typ       string // lower case; absent is ""
 	payload   []byte
 	signature []byte
-	signed    string // what the signature is over: the first two parts and the dot between, as received
+	signed    []byte // what the signature is over: the first two parts and the dot between, as received
 }
 
 // parseCompact takes the compact serialisation of a JWS (RFC 7515 §7.1) and no other (rules 2 to 9, 12 and 13).
-func parseCompact(raw string) (compact, error) {
-	switch dots := strings.Count(raw, "."); {
+func parseCompact(raw []byte) (compact, error) {
+	switch dots := bytes.Count(raw, []byte(".")); {
 	case dots == 4:
 		return compact{}, refuse(CodeJWE, "encrypted tokens are not supported")
 	case dots != 2:
 		return compact{}, refuse(CodeMalformed, "%d parts, want 3", dots+1)
-	case strings.ContainsAny(raw, "\r\n"):
-		return compact{}, refuse(CodeMalformed, "a line break")
 	}
-	parts := strings.Split(raw, ".")
 	var decoded [3][]byte
+	rest := raw
 	for i, name := range []string{"header", "payload", "signature"} {
-		b, err := strict.DecodeString(parts[i])
-		if err != nil || len(b) == 0 {
+		var part []byte
+		part, rest, _ = bytes.Cut(rest, []byte("."))
+		b, ok := decodeBase64(part)
+		if !ok || len(b) == 0 {
 			return compact{}, refuse(CodeMalformed, "%s: empty or not canonical base64url", name)
 		}
 		decoded[i] = b
 	}
-	c := compact{payload: decoded[1], signature: decoded[2], signed: raw[:len(parts[0])+1+len(parts[1])]}
+	c := compact{payload: decoded[1], signature: decoded[2], signed: raw[:bytes.LastIndexByte(raw, '.')]}
 	return c, c.readHeader(decoded[0])
 }
 
 // strict takes only the URL-safe alphabet, no padding, and no unused trailing bits that are not zero (RFC 4648 §3.5, §5).
-// It skips CR and LF, which therefore are looked for before.
+// But it skips CR and LF.
 var strict = base64.RawURLEncoding.Strict()
+
+// decodeBase64 is strict without line breaks: where some were skipped, the text is longer than its bytes need (rules 4, 5).
+func decodeBase64(text []byte) ([]byte, bool) {
+	b, err := strict.AppendDecode(nil, text)
+	return b, err == nil && strict.EncodedLen(len(b)) == len(text)
+}
 
 // headerNames is every header member that is taken (rule 9). None of them can change what the token means: no key, no
 // address of a key, no extension, no compression, no nesting.
@@ -133,11 +150,11 @@ func (c compact) allowed(algorithms []string, p Profile) error {
 
 // verify checks the signature over the bytes that were received, with one key, once (rules 11, 18, 21). jws.Verify is not
 // asked: it hashes its own re-encoding of the header, and takes one that had white space put round it after signing.
-func (c compact) verify(k key) error {
+func (c compact) verify(k *key) error {
 	if c.alg != k.alg {
 		return refuse(CodeAlgNotAllowed, "header: alg is not the key's")
 	}
-	if err := k.verifier.Verify([]byte(c.signed), c.signature, k.public); err != nil {
+	if err := k.verifier.Verify(c.signed, c.signature, k.public); err != nil {
 		return refuse(CodeSignatureInvalid, "not signed by the issuer's key")
 	}
 	return nil

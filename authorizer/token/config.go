@@ -43,14 +43,17 @@ type Config struct {
 	Headers    []string      // lower-case names of the request headers in the input
 	Query      []string      // names of the query parameters in the input
 	RolesClaim string        // the claim that holds the user's roles; "" is none
-	Issuers    []Issuer
+	// Where a WebSocket API's $connect may carry the token besides the Authorization header: browsers cannot set that.
+	TokenQuery       string // the query parameter that holds the token; "" is none
+	TokenSubprotocol string // the entry of Sec-WebSocket-Protocol that the token comes next after; "" is none
+	Issuers          []Issuer
 }
 
 // Issuer is one believed issuer.
 type Issuer struct {
 	Issuer         string // exact iss, with Auth0's slash at the end
 	Audiences      []string
-	Algorithms     []string // RS256
+	Algorithms     []string // RS256, PS256, ES256, ES384 or EdDSA
 	Profile        Profile
 	JWKSURI        string
 	JWKS           []byte        // a JWKS to start with; nil is none
@@ -80,7 +83,9 @@ func ParseConfig(doc []byte) (Config, error) {
 		Query:      o.texts("query", nil),
 		RolesClaim: o.text("roles_claim", ""),
 	}
-	o.later("token_query", "token_subprotocol", "public_url")
+	c.TokenQuery = o.name("token_query")
+	c.TokenSubprotocol = o.name("token_subprotocol")
+	o.later("public_url")
 	for _, i := range o.objects("issuers") {
 		c.Issuers = append(c.Issuers, i.issuer())
 	}
@@ -138,6 +143,12 @@ func (c Config) check(f *faults) error {
 		if authorizer.CarriesSecret(name) {
 			o.fault(at("query", n), "%q holds a secret and never reaches a policy", name)
 		}
+		if name == c.TokenQuery && name != "" {
+			o.fault(at("query", n), "%q is token_query: the token never reaches a policy", name)
+		}
+	}
+	if c.TokenSubprotocol != "" && !subprotocol.MatchString(c.TokenSubprotocol) {
+		o.fault("token_subprotocol", "%q is not the name of a subprotocol", c.TokenSubprotocol)
 	}
 	if len(c.Issuers) == 0 {
 		o.fault("issuers", "want at least one")
@@ -154,8 +165,9 @@ func (c Config) check(f *faults) error {
 }
 
 var (
-	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9a-z-]+$") // RFC 9110 §5.6.2, without capitals
-	clientID   = regexp.MustCompile("^[0-9A-Za-z]{32}$")          // what Auth0 makes
+	headerName  = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9a-z-]+$")    // RFC 9110 §5.6.2, without capitals
+	subprotocol = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // the same with them: RFC 6455 §4.1
+	clientID    = regexp.MustCompile("^[0-9A-Za-z]{32}$")             // what Auth0 makes
 )
 
 func (i Issuer) check(o object) {
@@ -226,16 +238,14 @@ func (i Issuer) seed() (keySet, error) {
 // refusedAlgorithm says why an algorithm cannot be configured; "" is that it can.
 func refusedAlgorithm(alg string) string {
 	switch upper := strings.ToUpper(alg); {
-	case alg == "RS256":
+	case slices.Contains(signatureAlgorithms, alg):
 		return ""
-	case slices.Contains([]string{"PS256", "ES256", "ES384", "EdDSA"}, alg):
-		return "is not supported yet"
 	case upper == "NONE":
 		return "is no signature"
 	case strings.HasPrefix(upper, "HS"):
 		return "is symmetric: whoever can verify could sign"
 	}
-	return "is not supported"
+	return "is not one of " + strings.Join(signatureAlgorithms, ", ")
 }
 
 // object reads the members of one JSON object, taking each out, and collects faults under their paths.
@@ -286,6 +296,14 @@ func (o object) text(name, absent string) string {
 		o.fault(name, "is %s, want a string", kindOf(v))
 	}
 	return s
+}
+
+// name is a text that, where it is there, is not empty.
+func (o object) name(name string) string {
+	if o.members[name] == "" {
+		o.fault(name, "is empty")
+	}
+	return o.text(name, "")
 }
 
 func (o object) texts(name string, absent []string) []string {

@@ -1,6 +1,8 @@
 package token
 
 import (
+	"crypto/ed25519"
+	"encoding/hex"
 	"reflect"
 	"strings"
 	"testing"
@@ -25,9 +27,10 @@ func TestParseConfigSetsWhatIsLeftOut(t *testing.T) {
 func TestParseConfigTakesEverything(t *testing.T) {
 	doc := jsonObject{
 		"version": "v1", "clock_skew": "0s", "headers": []any{"x-tenant", "x-b3"}, "query": []any{"q"}, "roles_claim": testRoles,
+		"token_query": "access_token", "token_subprotocol": "Bearer.v1",
 		"issuers": []any{
 			jsonObject{
-				"issuer": "http://127.0.0.1:8789/", "audiences": []any{"https://api.example.com"}, "algorithms": []any{"RS256"},
+				"issuer": "http://127.0.0.1:8789/", "audiences": []any{"https://api.example.com"}, "algorithms": []any{"EdDSA", "ES384", "ES256", "PS256", "RS256"},
 				"profile": "rfc9068", "jwks_uri": "http://localhost:8789/keys", "jwks": jsonObject{"keys": []any{jwkOf("a", keyA(), nil)}},
 				"pinned": true, "required_claims": []any{"acr"}, "organizations": []any{"org_home"}, "max_lifetime": "24h",
 				"jwks_soft": "5m", "jwks_hard": "1h", "sender_constraint": "none",
@@ -40,7 +43,8 @@ func TestParseConfigTakesEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := c.Issuers[0]
-	if c.ClockSkew != 0 || c.RolesClaim != testRoles || len(c.Headers) != 2 || len(c.Query) != 1 || i.Profile != ProfileRFC9068 ||
+	if c.ClockSkew != 0 || c.RolesClaim != testRoles || len(c.Headers) != 2 || len(c.Query) != 1 || c.TokenQuery != "access_token" ||
+		c.TokenSubprotocol != "Bearer.v1" || len(i.Algorithms) != 5 || i.Profile != ProfileRFC9068 ||
 		i.JWKSURI != "http://localhost:8789/keys" || !i.Pinned || i.MaxLifetime != 24*time.Hour || i.JWKSSoft != 5*time.Minute ||
 		i.JWKSHard != time.Hour || i.RequiredClaims[0] != "acr" || i.Organizations[0] != "org_home" || len(c.Issuers) != 2 {
 		t.Errorf("%+v", c)
@@ -74,8 +78,16 @@ func TestParseConfigRefuses(t *testing.T) {
 		"an empty parameter":    {says("query", []any{""}), "query[0] is empty"},
 		"access_token":          {says("query", []any{"access_token"}), `query[0] "access_token" holds a secret`},
 		"roles_claim a list":    {says("roles_claim", []any{"r"}), "roles_claim is a list, want a string"},
-		"token_query":           {says("token_query", "t"), "token_query is not supported yet"},
-		"token_subprotocol":     {says("token_subprotocol", "t"), "token_subprotocol is not supported yet"},
+		"token_query a number":  {says("token_query", 1), "token_query is a number, want a string"},
+		"token_query empty":     {says("token_query", ""), "token_query is empty"},
+		"token_query shown":     {all(says("token_query", "q"), says("query", []any{"p", "q"})), `query[1] "q" is token_query`},
+		"subprotocol empty":     {says("token_subprotocol", ""), "token_subprotocol is empty"},
+		"subprotocol a list":    {says("token_subprotocol", []any{"a"}), "token_subprotocol is a list, want a string"},
+		"subprotocol, a space":  {says("token_subprotocol", "a b"), `token_subprotocol "a b" is not the name of a subprotocol`},
+		"subprotocol, a comma":  {says("token_subprotocol", "a,b"), "is not the name of a subprotocol"},
+		"subprotocol, a quote":  {says("token_subprotocol", `"a"`), "is not the name of a subprotocol"},
+		"subprotocol, a colon":  {says("token_subprotocol", "a:b"), "is not the name of a subprotocol"},
+		"subprotocol, no ASCII": {says("token_subprotocol", "é"), "is not the name of a subprotocol"},
 		"public_url":            {says("public_url", "https://x"), "public_url is not supported yet"},
 		"no issuers":            {func(s *setup) { delete(s.document, "issuers") }, "issuers want at least one"},
 		"issuers an object":     {says("issuers", jsonObject{}), "issuers is an object, want a list of objects"},
@@ -101,14 +113,12 @@ func TestParseConfigRefuses(t *testing.T) {
 		"the issuer's own API":  {issuerSays("audiences", []any{testIssuer + "userinfo"}), "is an API of the issuer itself"},
 		"algorithms empty":      {issuerSays("algorithms", []any{}), "issuers[0].algorithms want at least one"},
 		"algorithm twice":       {issuerSays("algorithms", []any{"RS256", "RS256"}), `issuers[0].algorithms[1] "RS256" occurs twice`},
-		"PS256":                 {issuerSays("algorithms", []any{"PS256"}), `issuers[0].algorithms[0] "PS256" is not supported yet`},
-		"ES256":                 {issuerSays("algorithms", []any{"ES256"}), "is not supported yet"},
-		"ES384":                 {issuerSays("algorithms", []any{"ES384"}), "is not supported yet"},
-		"EdDSA":                 {issuerSays("algorithms", []any{"EdDSA"}), "is not supported yet"},
+		"ES512":                 {issuerSays("algorithms", []any{"ES512"}), `issuers[0].algorithms[0] "ES512" is not one of RS256, PS256, ES256, ES384, EdDSA`},
+		"Ed25519":               {issuerSays("algorithms", []any{"Ed25519"}), "is not one of"},
 		"HS256":                 {issuerSays("algorithms", []any{"HS256"}), "is symmetric"},
 		"hs512":                 {issuerSays("algorithms", []any{"hs512"}), "is symmetric"},
 		"None":                  {issuerSays("algorithms", []any{"None"}), "is no signature"},
-		"rs256":                 {issuerSays("algorithms", []any{"rs256"}), `"rs256" is not supported`},
+		"rs256":                 {issuerSays("algorithms", []any{"rs256"}), `"rs256" is not one of RS256, PS256`},
 		"profile":               {issuerSays("profile", "okta"), `issuers[0].profile is "okta", want auth0 or rfc9068`},
 		"pinned a string":       {issuerSays("pinned", "yes"), "issuers[0].pinned is a string, want a boolean"},
 		"pinned without keys":   {issuerSays("pinned", true), "issuers[0].pinned wants a usable key in jwks"},
@@ -215,20 +225,56 @@ func TestZeroVerifierRefuses(t *testing.T) {
 	}
 }
 
-// TestKeyWithoutAlg is the rest of rule 11, for the day when a second algorithm can be configured.
+// TestKeyWithoutAlg is the rest of rule 11: type and curve together must leave one configured algorithm.
 func TestKeyWithoutAlg(t *testing.T) {
-	doc := []byte(jwksOf(jwkOf("a", keyA(), jsonObject{"alg": nil})))
 	for _, c := range []struct {
+		of         string
 		algorithms []string
 		want       string
 	}{
-		{[]string{"ES256", "RS256"}, ""},
-		{[]string{"RS256", "PS256"}, "keys[0]: no alg, and 2 configured algorithms fit"},
-		{[]string{"ES256"}, "keys[0]: no alg, and 0 configured algorithms fit"},
+		{"RS256", []string{"ES256", "RS256"}, ""},
+		{"RS256", []string{"RS256", "PS256"}, "keys[0]: no alg, and 2 configured algorithms fit"},
+		{"RS256", []string{"ES256"}, "keys[0]: no alg, and 0 configured algorithms fit"},
+		{"PS256", []string{"PS256"}, ""},
+		{"ES256", []string{"ES384", "ES256", "EdDSA"}, ""},
+		{"ES384", signatureAlgorithms, ""},
+		{"ES384", []string{"ES256"}, "keys[0]: no alg, and 0 configured algorithms fit"},
+		{"EdDSA", signatureAlgorithms, ""},
+		{"EdDSA", []string{"ES256"}, "keys[0]: no alg, and 0 configured algorithms fit"},
 	} {
+		doc := []byte(jwksOf(jwkOf("a", pairs[c.of]()[0], jsonObject{"alg": nil})))
 		keys, err := parseKeys(doc, c.algorithms)
-		if c.want == "" && (err != nil || keys["a"].alg != "RS256") || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && (err != nil || keys["a"].alg != c.of) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%v: %v", c.algorithms, err)
 		}
+	}
+}
+
+// TestSmallOrder holds the list against its purpose: R the neutral point and s = 0 is a signature over some of any few
+// messages under a key of small order, and over none under another.
+func TestSmallOrder(t *testing.T) {
+	forgeable := func(public ed25519.PublicKey) bool {
+		forged := append([]byte{1}, make([]byte, 63)...)
+		for n := range 256 {
+			if ed25519.Verify(public, []byte{byte(n)}, forged) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, y := range smallOrder {
+		for _, sign := range []byte{0, 0x80} {
+			public := ed25519.PublicKey(must(hex.DecodeString(y)))
+			public[31] |= sign
+			if !hasSmallOrder(public) {
+				t.Errorf("%x: taken", public)
+			}
+			if sign == 0 && !forgeable(public) {
+				t.Errorf("%x: on the list for nothing", public)
+			}
+		}
+	}
+	if public := newEd().Public().(ed25519.PublicKey); forgeable(public) || hasSmallOrder(public) {
+		t.Errorf("%x: an ordinary key", public)
 	}
 }

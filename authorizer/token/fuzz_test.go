@@ -1,7 +1,13 @@
 package token
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +18,7 @@ import (
 func seedAll(f *testing.F, part func(*setup) string) {
 	for _, r := range rules {
 		for _, e := range r.examples {
-			s := newSetup()
+			s := newSetupOf(e.tried()[0])
 			e.change(s)
 			f.Add(part(s))
 		}
@@ -30,10 +36,14 @@ func partOf(n int) func(*setup) string {
 	}
 }
 
-// fuzzed is a verifier with pinned keys.
+// fuzzed is a verifier with pinned keys: a of RS256, and one of each algorithm under its name.
 func fuzzed(f *testing.F) *Verifier {
 	s := newSetup()
-	s.issuer()["pinned"], s.issuer()["jwks"] = true, jsonObject{"keys": []any{jwkOf("a", keyA(), nil)}}
+	keys := []any{jwkOf("a", keyA(), nil)}
+	for _, alg := range signatureAlgorithms {
+		keys = append(keys, jwkOf(alg, pairs[alg]()[0], nil))
+	}
+	s.issuer()["pinned"], s.issuer()["jwks"], s.issuer()["algorithms"] = true, jsonObject{"keys": keys}, signatureAlgorithms
 	v, err := s.verifier()
 	if err != nil {
 		f.Fatal(err)
@@ -56,7 +66,7 @@ func FuzzHeader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header string) {
 		token := sign(keyA(), header, payload)
 		_, code, _ := authenticate(t, v, authorizer.Credentials{"Bearer " + token}, t0)
-		c, err := parseCompact(token)
+		c, err := parseCompact([]byte(token))
 		if code == accepted && (err != nil || c.alg != "RS256" || c.kid != "a") {
 			t.Errorf("accepted with alg %q, kid %q, %v", c.alg, c.kid, err)
 		}
@@ -98,14 +108,56 @@ func FuzzConfig(f *testing.F) {
 func FuzzJWKS(f *testing.F) {
 	seedAll(f, func(s *setup) string { return s.served[testIssuer+defaultJWKS] })
 	f.Fuzz(func(t *testing.T, doc string) {
-		keys, err := parseKeys([]byte(doc), []string{"RS256"})
+		keys, err := parseKeys([]byte(doc), signatureAlgorithms)
 		if (err == nil) != (len(keys) > 0) {
 			t.Errorf("%d keys and %v", len(keys), err)
 		}
 		for kid, k := range keys {
-			if kid == "" || k.public.N.BitLen() < minModulus || k.public.E < 3 || k.verifier == nil {
+			fits := false
+			switch public := k.public.(type) {
+			case *rsa.PublicKey:
+				fits = public.N.BitLen() >= minModulus && public.E >= 3 && strings.Contains("RS256 RS384 RS512 PS256 PS384 PS512", k.alg)
+			case *ecdsa.PublicKey:
+				_, err := public.ECDH()
+				fits = err == nil && curves[k.alg] == public.Curve
+			case ed25519.PublicKey:
+				fits = len(public) == ed25519.PublicKeySize && k.alg == "EdDSA"
+			}
+			if kid == "" || !fits || k.verifier.Verify([]byte("x"), make([]byte, 64), k.public) == nil {
 				t.Errorf("key %q is taken: %+v", kid, k)
 			}
+		}
+	})
+}
+
+// FuzzSignature puts whatever comes in the place of a signature: nothing is taken but the signature, and of ECDSA its twin.
+func FuzzSignature(f *testing.F) {
+	v := fuzzed(f)
+	signed, good := map[string]string{}, map[string][][]byte{}
+	for _, alg := range signatureAlgorithms {
+		k := pairs[alg]()[0]
+		header := marshal(changed(stdHeader(), jsonObject{"alg": alg, "kid": alg}))
+		signed[alg] = b64([]byte(header)) + "." + b64([]byte(marshal(stdClaims())))
+		sig := k.signature(signed[alg])
+		good[alg] = [][]byte{sig}
+		if curve := curves[alg]; curve != nil {
+			half := len(sig) / 2
+			r, s := new(big.Int).SetBytes(sig[:half]), new(big.Int).SetBytes(sig[half:])
+			good[alg] = append(good[alg], rs(curve, r, s.Sub(curve.Params().N, s)))
+		}
+		for _, sig := range good[alg] {
+			f.Add(alg, sig)
+		}
+		f.Add(alg, make([]byte, 64))
+	}
+	f.Fuzz(func(t *testing.T, alg string, sig []byte) {
+		if signed[alg] == "" {
+			return
+		}
+		is := slices.ContainsFunc(good[alg], func(g []byte) bool { return bytes.Equal(g, sig) })
+		_, code, _ := authenticate(t, v, authorizer.Credentials{"Bearer " + signed[alg] + "." + b64(sig)}, t0)
+		if (code == accepted) != is {
+			t.Errorf("%s: %q for %x", alg, code, sig)
 		}
 	})
 }

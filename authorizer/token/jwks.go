@@ -121,7 +121,7 @@ func newTransport() *http.Transport {
 
 // key gives the key with an id as of now, and fetches where the age of the held set or an unknown id asks for it and
 // limits allow. A token with an unknown id must be plausible to cause a fetch. Errors: CodeKidUnknown, CodeJWKSUnavailable.
-func (s *source) key(ctx context.Context, kid string, now time.Time, plausible func() bool) (key, error) {
+func (s *source) key(ctx context.Context, kid string, now time.Time, plausible func() bool) (*key, error) {
 	snap := s.begin(now)
 	if !s.pinned && !snap.fresh(now) {
 		usable, budget := snap.usable(now, s.hard), requiredFetch
@@ -129,7 +129,7 @@ func (s *source) key(ctx context.Context, kid string, now time.Time, plausible f
 			budget = optionalFetch
 		}
 		if err := s.refresh(ctx, now, share(ctx, budget), snap); err != nil && !usable {
-			return key{}, authorizer.Unavailable(CodeJWKSUnavailable, err)
+			return nil, authorizer.Unavailable(CodeJWKSUnavailable, err)
 		}
 		snap = s.snap.Load()
 	}
@@ -137,7 +137,7 @@ func (s *source) key(ctx context.Context, kid string, now time.Time, plausible f
 		return k, nil
 	}
 	if s.pinned || !plausible() {
-		return key{}, errKidUnknown
+		return nil, errKidUnknown
 	}
 	return s.search(ctx, kid, now, snap)
 }
@@ -159,7 +159,7 @@ func (s *source) begin(now time.Time) *snapshot {
 
 // search asks the issuer for a key that the held set lacks, at most once in coolDown whatever ids are asked for, and
 // at most once in forget for one id.
-func (s *source) search(ctx context.Context, kid string, now time.Time, had *snapshot) (key, error) {
+func (s *source) search(ctx context.Context, kid string, now time.Time, had *snapshot) (*key, error) {
 	s.mu.Lock()
 	missed, seen := s.misses[kid]
 	wait := near(now, s.asked, coolDown) || seen && near(now, missed, forget)
@@ -172,16 +172,16 @@ func (s *source) search(ctx context.Context, kid string, now time.Time, had *sna
 	case failure != nil:
 		err = failure
 	default:
-		return key{}, errKidUnknown
+		return nil, errKidUnknown
 	}
 	if err != nil {
-		return key{}, authorizer.Unavailable(CodeJWKSUnavailable, err)
+		return nil, authorizer.Unavailable(CodeJWKSUnavailable, err)
 	}
 	if k, ok := s.snap.Load().keys[kid]; ok {
 		return k, nil
 	}
 	s.miss(kid, now)
-	return key{}, errKidUnknown
+	return nil, errKidUnknown
 }
 
 // miss remembers an id that a fresh set lacked; the oldest gives way.
@@ -313,6 +313,9 @@ func (s *source) fetch(ctx context.Context, now time.Time, had *snapshot) (*snap
 	keys, err := parseKeys(body, s.algorithms)
 	if err != nil {
 		return nil, fmt.Errorf("jwks from %s: %w", s.uri, err)
+	}
+	if had != nil {
+		keys.keep(had.keys)
 	}
 	return &snapshot{keys: keys, etag: resp.Header.Get("ETag"), at: now, soft: soft}, nil
 }

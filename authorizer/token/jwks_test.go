@@ -267,6 +267,25 @@ func TestRevokedKeyIsRefusedAfterTheSoftAge(t *testing.T) {
 	i.fetched(t, 1)
 }
 
+func TestSoftAndHardAgeAreConfigured(t *testing.T) {
+	i := newLoopIssuer(t)
+	v := verifierFor(t, i.url, nil, jsonObject{"jwks_soft": "1m", "jwks_hard": "5m"})
+	at := func(d time.Duration, c authorizer.Credentials, want string, fetches int32) {
+		t.Helper()
+		expects(t, v, c, t0.Add(d), want)
+		i.fetched(t, fetches)
+	}
+	c := bearerOf(i.url, "a", nil)
+	at(0, c, accepted, 1)
+	at(time.Minute-1, c, accepted, 0)
+	at(time.Minute, c, accepted, 1)
+	i.says(503, "down")
+	at(6*time.Minute-1, c, accepted, 1)
+	at(6*time.Minute, c, CodeJWKSUnavailable, 0) // waiting after the failure before
+	i.keys(jwkOf("b", keyB(), nil))
+	at(7*time.Minute, c, CodeKidUnknown, 1)
+}
+
 // TestThaw is a function that was frozen across a rotation: its first call asks, whatever timers would have done.
 func TestThaw(t *testing.T) {
 	i := newLoopIssuer(t)

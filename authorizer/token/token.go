@@ -9,6 +9,7 @@ package token
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,6 +24,7 @@ type Verifier struct {
 	issuers    map[string]*issuer // by iss, byte for byte
 	skew       time.Duration
 	rolesClaim string
+	known      cache
 }
 
 var _ authorizer.Authenticator = (*Verifier)(nil)
@@ -73,13 +75,28 @@ func (v *Verifier) Warm(ctx context.Context, now time.Time) error {
 }
 
 // Authenticate verifies the one bearer token in the credentials as of now. The order is: shape, header, issuer, key,
-// signature, claims; no claim is believed before the signature holds. Errors are [authorizer.Error] with one of this
-// package's codes, and the principal is then empty (rule 51).
+// signature, claims; no claim is believed before the signature holds. A token that was verified before is not read again:
+// its times and its key are. Errors are [authorizer.Error] with one of this package's codes, and the principal is then
+// empty (rule 51).
+//
+// What a principal refers to, its lists, claims and memo, is shared by all requests that bring the same token: read it,
+// do not write to it. Its lists have no spare capacity, so appending to one makes a copy.
 func (v *Verifier) Authenticate(ctx context.Context, c authorizer.Credentials, now time.Time) (authorizer.Principal, error) {
 	now = now.Round(0) // the monotonic clock stands still while Lambda freezes the process (rule 42)
-	raw, err := bearer(c)
+	token, err := bearer(c)
 	if err != nil {
 		return authorizer.Principal{}, err
+	}
+	raw := []byte(token)
+	id := tokenID(sha256.Sum256(raw))
+	if k := v.known.get(id); k != nil {
+		ok, err := k.recall(ctx, now, v.skew)
+		if err != nil {
+			return authorizer.Principal{}, err
+		}
+		if ok {
+			return k.principal, nil
+		}
 	}
 	t, err := parseCompact(raw)
 	if err != nil {
@@ -105,7 +122,13 @@ func (v *Verifier) Authenticate(ctx context.Context, c authorizer.Credentials, n
 	if err := t.verify(k); err != nil {
 		return authorizer.Principal{}, err
 	}
-	return said.principal(i, v.rolesClaim, v.skew, now)
+	p, err := said.principal(i, v.rolesClaim, v.skew, now)
+	if err != nil {
+		return authorizer.Principal{}, err
+	}
+	p.Memo = new(authorizer.Memo)
+	v.known.put(id, &known{p, i, t.kid, k})
+	return p, nil
 }
 
 // claims reads a payload strictly (rules 7, 22, 23) and finds its issuer by exact match, to know whose keys to ask for

@@ -3,9 +3,13 @@ package token
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
+	_ "crypto/sha512" // crypto.SHA384
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -30,19 +34,81 @@ const (
 // t0 is when every test happens.
 var t0 = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 
-// The test keys live as long as the test process.
+// testKey is a key pair and the algorithm that it is for.
+type testKey struct {
+	alg string
+	crypto.Signer
+}
+
+// The test keys live as long as the test process: two for each algorithm.
 var (
-	keyA = sync.OnceValue(func() *rsa.PrivateKey { return newKey(2048) })
-	keyB = sync.OnceValue(func() *rsa.PrivateKey { return newKey(2048) })
-	weak = sync.OnceValue(func() *rsa.PrivateKey { return newKey(1024) })
+	keyA = sync.OnceValue(func() testKey { return newRSA("RS256", 2048) })
+	keyB = sync.OnceValue(func() testKey { return newRSA("RS256", 2048) })
+	weak = sync.OnceValue(func() testKey { return newRSA("RS256", 1024) })
+
+	pairs = map[string]func() [2]testKey{
+		"RS256": func() [2]testKey { return [2]testKey{keyA(), keyB()} },
+		"PS256": func() [2]testKey { return [2]testKey{{"PS256", keyA().Signer}, {"PS256", keyB().Signer}} },
+		"ES256": sync.OnceValue(func() [2]testKey { return [2]testKey{newEC("ES256"), newEC("ES256")} }),
+		"ES384": sync.OnceValue(func() [2]testKey { return [2]testKey{newEC("ES384"), newEC("ES384")} }),
+		"EdDSA": sync.OnceValue(func() [2]testKey { return [2]testKey{newEd(), newEd()} }),
+	}
 )
 
-func newKey(bits int) *rsa.PrivateKey {
-	k, err := rsa.GenerateKey(rand.Reader, bits)
+func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}
-	return k
+	return v
+}
+
+func newRSA(alg string, bits int) testKey {
+	return testKey{alg, must(rsa.GenerateKey(rand.Reader, bits))}
+}
+
+var curves = map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384()}
+
+func newEC(alg string) testKey {
+	return testKey{alg, must(ecdsa.GenerateKey(curves[alg], rand.Reader))}
+}
+
+func newEd() testKey {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	return testKey{"EdDSA", must(private, err)}
+}
+
+// rsa is the private key of RS256 and PS256.
+func (k testKey) rsa() *rsa.PrivateKey { return k.Signer.(*rsa.PrivateKey) }
+
+// signature is the raw signature over a text, as a JWS has it (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1).
+func (k testKey) signature(signed string) []byte {
+	hash := map[string]crypto.Hash{"RS256": crypto.SHA256, "PS256": crypto.SHA256, "ES256": crypto.SHA256, "ES384": crypto.SHA384}[k.alg]
+	digest := []byte(signed)
+	var opts crypto.SignerOpts = hash
+	if hash != 0 {
+		h := hash.New()
+		h.Write(digest)
+		digest = h.Sum(nil)
+	}
+	if k.alg == "PS256" {
+		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
+	}
+	sig := must(k.Sign(rand.Reader, digest, opts))
+	if curve := curves[k.alg]; curve != nil {
+		var n struct{ R, S *big.Int }
+		must(asn1.Unmarshal(sig, &n))
+		return rs(curve, n.R, n.S)
+	}
+	return sig
+}
+
+// rs is r and s side by side, each as long as a number of the curve.
+func rs(curve elliptic.Curve, r, s *big.Int) []byte {
+	size := (curve.Params().BitSize + 7) / 8
+	out := make([]byte, 2*size)
+	r.FillBytes(out[:size])
+	s.FillBytes(out[size:])
+	return out
 }
 
 type jsonObject = map[string]any
@@ -50,12 +116,23 @@ type jsonObject = map[string]any
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // jwkOf is a public key as Auth0 serves it, with members changed or, by nil, left out.
-func jwkOf(kid string, k *rsa.PrivateKey, changes jsonObject) jsonObject {
-	return changed(jsonObject{
-		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid,
-		"n": b64(k.N.Bytes()), "e": b64(big.NewInt(int64(k.E)).Bytes()),
-		"x5t": "abc", "x5c": []any{"not a certificate"},
-	}, changes)
+func jwkOf(kid string, k testKey, changes jsonObject) jsonObject {
+	return changed(jwkOfPublic(kid, k.alg, k.Public()), changes)
+}
+
+func jwkOfPublic(kid, alg string, public crypto.PublicKey) jsonObject {
+	jwk := jsonObject{"use": "sig", "alg": alg, "kid": kid, "x5t": "abc", "x5c": []any{"not a certificate"}}
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		jwk["kty"], jwk["n"], jwk["e"] = "RSA", b64(public.N.Bytes()), b64(big.NewInt(int64(public.E)).Bytes())
+	case *ecdsa.PublicKey:
+		point := must(public.Bytes())[1:]
+		jwk["kty"], jwk["crv"] = "EC", public.Params().Name
+		jwk["x"], jwk["y"] = b64(point[:len(point)/2]), b64(point[len(point)/2:])
+	case ed25519.PublicKey:
+		jwk["kty"], jwk["crv"], jwk["x"] = "OKP", "Ed25519", b64(public)
+	}
+	return jwk
 }
 
 func changed(m, changes jsonObject) jsonObject {
@@ -70,23 +147,12 @@ func changed(m, changes jsonObject) jsonObject {
 
 func jwksOf(keys ...jsonObject) string { return marshal(jsonObject{"keys": keys}) }
 
-func marshal(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(b)
-}
+func marshal(v any) string { return string(must(json.Marshal(v))) }
 
 // sign makes a compact JWS of a header and a payload as they are, valid JSON or not.
-func sign(k *rsa.PrivateKey, header, payload string) string {
+func sign(k testKey, header, payload string) string {
 	signed := b64([]byte(header)) + "." + b64([]byte(payload))
-	sum := sha256.Sum256([]byte(signed))
-	sig, err := rsa.SignPKCS1v15(nil, k, crypto.SHA256, sum[:])
-	if err != nil {
-		panic(err)
-	}
-	return signed + "." + b64(sig)
+	return signed + "." + b64(k.signature(signed))
 }
 
 func stdClaims() jsonObject {
@@ -113,25 +179,33 @@ type setup struct {
 	served      map[string]string // JWKS by URL; a URL that is missing answers 503
 	header      jsonObject
 	claims      jsonObject
-	rawHeader   string // instead of header
-	rawPayload  string // instead of claims
-	key         *rsa.PrivateKey
+	rawHeader   string                    // instead of header
+	rawPayload  string                    // instead of claims
+	a, b        testKey                   // the issuer's keys, under these ids
+	key         testKey                   // that signs
 	bend        func(token string) string // after signing
 	credentials func(token string) authorizer.Credentials
 	now         time.Time
 }
 
-func newSetup() *setup {
-	return &setup{
+func newSetup() *setup { return newSetupOf("RS256") }
+
+// newSetupOf is the setup of an issuer with one algorithm.
+func newSetupOf(alg string) *setup {
+	pair := pairs[alg]()
+	s := &setup{
+		a: pair[0], b: pair[1],
 		document:    stdDocument(),
-		served:      map[string]string{testIssuer + defaultJWKS: jwksOf(jwkOf("a", keyA(), nil), jwkOf("b", keyB(), nil))},
+		served:      map[string]string{testIssuer + defaultJWKS: jwksOf(jwkOf("a", pair[0], nil), jwkOf("b", pair[1], nil))},
 		header:      stdHeader(),
 		claims:      stdClaims(),
-		key:         keyA(),
+		key:         pair[0],
 		bend:        func(token string) string { return token },
 		credentials: func(token string) authorizer.Credentials { return authorizer.Credentials{"Bearer " + token} },
 		now:         t0,
 	}
+	s.header["alg"], s.issuer()["algorithms"] = alg, []any{alg}
+	return s
 }
 
 // issuer is the first issuer of the document.

@@ -1,0 +1,76 @@
+package token
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+	"time"
+
+	"gatehouse/authorizer"
+)
+
+// maxKnown is how many verified tokens are remembered. An instance of the function serves one request at a time, so that
+// is more callers than it meets in minutes, and at about 3 KB for a typical token it is some 3 MB of the 128 that the
+// smallest function has.
+const maxKnown = 1024
+
+// known is a token that was verified, and all that a second look at it needs. It is immutable, its memo apart.
+type known struct {
+	principal authorizer.Principal
+	issuer    *issuer
+	kid       string
+	key       *key // that verified it
+}
+
+// recall says whether a new token like this one would be accepted now: its times hold, and its issuer still serves the
+// very key that verified it, which may mean asking the issuer. What else is checked of a new token follows from its bytes
+// and from the configuration, and neither can have changed. Where keys cannot be had the error is a new token's too; where
+// the answer is no, verifying again gives the code that a new token would get.
+func (k *known) recall(ctx context.Context, now time.Time, skew time.Duration) (bool, error) {
+	said := claims(k.principal.Claims)
+	exp, err := said.expiry(now, skew)
+	if err != nil || said.times(exp, now, skew, k.issuer.MaxLifetime) != nil {
+		return false, nil
+	}
+	current, err := k.issuer.keys.key(ctx, k.kid, now, func() bool { return true })
+	return current == k.key, err
+}
+
+// tokenID is the SHA-256 of a token as it was received. Nothing less names it: of one ECDSA signature (r, s) anybody can
+// make another, (r, n-s), and that is another token (rule 20).
+type tokenID [sha256.Size]byte
+
+// cache remembers verified tokens in two generations: when the young one is full it becomes the old one, and the old one
+// is forgotten; a token that is met again is young again. It needs no clock and no list. Only verified tokens come in, so
+// whoever wants the others' out needs hundreds of good ones, and gains that theirs are verified again. The zero value is
+// empty. It is safe for concurrent use.
+type cache struct {
+	mu         sync.Mutex
+	young, old map[tokenID]*known
+}
+
+func (c *cache) get(id tokenID) *known {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, ok := c.young[id]
+	if !ok {
+		if k, ok = c.old[id]; ok {
+			c.add(id, k)
+		}
+	}
+	return k
+}
+
+func (c *cache) put(id tokenID, k *known) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add(id, k)
+}
+
+// add wants the lock held.
+func (c *cache) add(id tokenID, k *known) {
+	if c.young == nil || len(c.young) == maxKnown/2 {
+		c.young, c.old = make(map[tokenID]*known), c.young
+	}
+	c.young[id] = k
+}
