@@ -7,7 +7,7 @@ CAPS      := internal/bundle/capabilities.json
 
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: help run test check build functions tools routes lint policies race costs fmt fuzz clean
+.PHONY: help run test check build functions tools routes lint policies race costs bench fmt fuzz clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ costs: ## what a decision costs: allocations, bytes and linked packages, printed
 	@for cost in 'allocations per evaluation' 'allocations per decision' 'stripped binary' 'packages linked'; do \
 		grep -q "$$cost" bin/costs.txt || { echo "no test printed: $$cost"; exit 1; }; \
 	done
+
+bench: ## the whole handler and the policy alone, as ratios within one run
+	go test ./test -run '^$$' -bench 'Handler|Evaluation' -benchtime 300x -cpu 1
 
 fmt: tools ## format Go and Rego
 	gofmt -w .

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -156,7 +157,7 @@ func (a *Authorizer) answer(ctx context.Context, event []byte, g *Generation, r 
 	if err != nil {
 		return nil, err
 	}
-	r.Result = &decision
+	r.decided(decision)
 	return answer, nil
 }
 
@@ -190,6 +191,13 @@ func (d *draft) lap(name string, now time.Time) {
 func (d *draft) saw(in Input, claims ClaimsRead) {
 	in.Principal, d.Erased = claims.recorded(in.Principal)
 	d.Input = &in
+}
+
+func (d *draft) decided(decision Decision) {
+	d.Result = &decision
+	if decision.UsageIdentifierKey != "" {
+		d.Erased = append(slices.Clone(d.Erased), "/result/usageIdentifierKey")
+	}
 }
 
 func (d *draft) close(now time.Time) Record {

@@ -160,6 +160,11 @@ func TestTheStraightLine(t *testing.T) {
 	}{
 		{"allowed", func(*rooms) {}, `{"allow":true}`, nil, "request authenticate decide answer"},
 		{"denied", func(r *rooms) { r.decision = denied }, `{"allow":false}`, nil, "request authenticate decide answer"},
+		{"disclosed", func(r *rooms) {
+			r.decision = denied
+			r.decision.Disclosed = []string{"mfa_required"}
+		}, `{"allow":false}`, nil, "request authenticate decide answer"},
+		{"metered", func(r *rooms) { r.decision.UsageIdentifierKey = "eyJ-is-a-secret" }, `{"allow":true}`, nil, "request authenticate decide answer"},
 		{"malformed", func(r *rooms) { r.request.Malformed = "dot segment" }, `{"allow":false}`, nil, "request authenticate answer"},
 		{"event", func(r *rooms) { r.requestErr = authorizer.Unavailable("event_malformed", errors.New("no type")) }, "", authorizer.ErrUnavailable, "request"},
 		{"token", func(r *rooms) { r.authErr = authorizer.Unauthenticated("token_expired", nil) }, "", authorizer.ErrUnauthenticated, "request authenticate"},
@@ -203,6 +208,24 @@ func TestTheStraightLine(t *testing.T) {
 func TestTheMessagesThatTheGatewayCompares(t *testing.T) {
 	if authorizer.ErrUnauthenticated.Error() != "Unauthorized" || authorizer.ErrUnavailable.Error() != "Unavailable" {
 		t.Error("API Gateway answers 401 to exactly \"Unauthorized\" and to nothing else")
+	}
+}
+
+// An API key is a credential: it is handed to the gateway and to nobody else.
+func TestAnAPIKeyDoesNotPrint(t *testing.T) {
+	d := authorizer.Decision{UsageIdentifierKey: "umbrella"}
+	document, err := json.Marshal(map[string]any{"decision": d, "key": d.UsageIdentifierKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "decision", d, "key", d.UsageIdentifierKey)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "decision", d, "key", d.UsageIdentifierKey)
+	printed := fmt.Sprintf("%s %v %+v %#v %q %x %+v", d.UsageIdentifierKey, d, d, d, d.UsageIdentifierKey, d.UsageIdentifierKey, &d)
+	for _, text := range []string{string(document), log.String(), printed} {
+		if strings.Contains(text, "umbrella") || strings.Contains(text, "756d62") || !strings.Contains(text, "redacted") {
+			t.Errorf("printed: %s", text)
+		}
 	}
 }
 

@@ -26,7 +26,28 @@ type Decision struct {
 	Warnings         []string          `json:"warnings,omitempty"`
 	AuditAnnotations map[string]string `json:"auditAnnotations,omitempty"`
 	Context          map[string]string `json:"context,omitempty"` // for the handler, beside the reserved names
+
+	// Disclosed are the codes, sorted, by which a denied client may learn why: those whose METADATA says so. They are
+	// worked out from the policy's METADATA and are no part of data.gatehouse.decision: the opa program does not show
+	// them (ADR 5).
+	Disclosed []string `json:"disclosed,omitempty"`
+
+	// UsageIdentifierKey is the API key that a REST API meters the allowed request by; "" is none (AWS: "Output from an
+	// API Gateway Lambda authorizer"). It is a credential, and no record holds it.
+	UsageIdentifierKey APIKey `json:"-"`
 }
+
+// APIKey is the value of an API key. However it is printed, it prints as "[redacted]".
+type APIKey string
+
+// String hides the key.
+func (APIKey) String() string { return redacted }
+
+// GoString hides the key from %#v.
+func (APIKey) GoString() string { return redacted }
+
+// MarshalText hides the key from encoders and loggers.
+func (APIKey) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Status is the outcome in the terms of HTTP.
 type Status struct {

@@ -63,11 +63,21 @@ func fixed(t *testing.T) (map[string]*ast.Module, storage.Store) {
 		"attributes": map[string]any{
 			"roles":     map[string]any{"customer": []any{"read:orders"}},
 			"suspended": map[string]any{"auth0|susp": "a remark"},
+			"blocked":   map[string]any{"legacy": "a remark"},
+			"revoked": map[string]any{
+				"subjects": map[string]any{}, "tokens": map[string]any{"j-2": "a remark"},
+				"issued_before": map[string]any{"*": "2026-11-23T00:00:00Z"},
+			},
 		},
 		"constraints": map[string]any{
+			"age":     instance("max_token_age", map[string]any{"seconds": 3600}),
+			"clients": instance("deny_clients", map[string]any{"attribute": "blocked"}),
+			"freeze":  instance("read_only", map[string]any{"methods": []any{"GET"}}),
 			"hours": instance("office_hours", map[string]any{
 				"zone": "Europe/Berlin", "days": []any{"Monday"}, "from": "08:00", "to": "18:00",
 			}),
+			"networks":     instance("allow_networks", map[string]any{"cidrs": []any{"203.0.113.0/24"}}),
+			"revoked":      instance("deny_revoked", map[string]any{"attribute": "revoked"}),
 			"mfa":          instance("require_mfa", map[string]any{"acr": []any{"one"}}),
 			"organization": instance("require_organization", map[string]any{"organizations": []any{"org_home"}}),
 			"scope":        instance("require_scope", map[string]any{"scopes": []any{"openid"}}),
@@ -135,7 +145,9 @@ func input(with func(*authorizer.Input)) map[string]any {
 			Issuer: "https://t.example/", Subject: "auth0|cust", ClientID: "spa", Organization: "org_home",
 			Audience: []string{"https://api.example"}, Scopes: []string{"openid"}, Permissions: []string{},
 			Roles: []string{"customer"}, ExpiresAt: time.Date(2026, 11, 23, 11, 0, 0, 0, time.UTC),
-			Claims: map[string]any{"acr": "one", "amr": []string{"pwd"}, "https://gatehouse.example/tier": 1},
+			Claims: map[string]any{
+				"acr": "one", "amr": []string{"pwd"}, "https://gatehouse.example/tier": 1, "iat": 1795427900, "jti": "j-1",
+			},
 		},
 	}
 	if with != nil {
@@ -436,10 +448,11 @@ func TestMisshapenInput(t *testing.T) {
 			}
 		}
 	}
-	needed := []string{"request", "request/route", "request/params", "request/params/id", "principal", "principal/subject"}
+	needed := []string{"request", "request/route", "request/params", "request/params/id", "request/method",
+		"principal", "principal/subject", "principal/claims", "principal/claims/iat"}
 	places(nil, input(nil), func(place []string) {
 		for _, value := range wrong {
-			if _, text := value.(string); text && place[len(place)-1] == "time" {
+			if _, text := value.(string); text && slices.Contains([]string{"time", "source_ip"}, place[len(place)-1]) {
 				continue // TestBuiltinErrors
 			}
 			document := input(nil)
@@ -459,18 +472,62 @@ func TestMisshapenInput(t *testing.T) {
 	})
 }
 
-// TestBuiltinErrors: what the office_hours template leaves to the built-ins is an error, hence no decision.
+// TestBuiltinErrors: what the templates leave to the built-ins is an error, hence no decision.
 func TestBuiltinErrors(t *testing.T) {
-	modules, store := fixed(t)
-	query := decider(t, modules, store)
-	document := input(nil)
-	document["request"].(map[string]any)["time"] = "yesterday"
-	if d, err := decide(t, query, document); !topdown.IsError(err) {
-		t.Errorf("got %+v, %v: want an error of the built-in", d, err)
+	asked := func(field, value string) map[string]any {
+		document := input(nil)
+		document["request"].(map[string]any)[field] = value
+		return document
 	}
-	write(t, store, "/constraints/hours/parameters/zone", "Europe/Nowhere")
-	if d, err := decide(t, query, input(nil)); !topdown.IsError(err) {
-		t.Errorf("got %+v, %v: want an error of the built-in", d, err)
+	for _, tt := range []struct {
+		name     string
+		document map[string]any
+		at       string // what is written there first, if anything
+		value    any
+	}{
+		{"a time that is none", asked("time", "yesterday"), "", nil},
+		{"an address that is none", asked("source_ip", "localhost"), "", nil},
+		{"an empty address", asked("source_ip", ""), "", nil},
+		{"a zone that the database lacks", input(nil), "/constraints/hours/parameters/zone", "Europe/Nowhere"},
+		{"a zone that is no text", input(nil), "/constraints/hours/parameters/zone", 1},
+		{"an address without a length", input(nil), "/constraints/networks/parameters/cidrs", []any{"203.0.113.9"}},
+		{"a network that is none", input(nil), "/constraints/networks/parameters/cidrs", []any{"203.0.113.0/33"}},
+		{"a network that is no text", input(nil), "/constraints/networks/parameters/cidrs", []any{7}},
+		{"a day without an hour", input(nil), "/attributes/revoked/issued_before/*", "2026-11-23"},
+		{"an instant as a number", input(nil), "/attributes/revoked/issued_before/*", 1795392000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			modules, store := fixed(t)
+			if tt.at != "" {
+				write(t, store, tt.at, tt.value)
+			}
+			if d, err := decide(t, decider(t, modules, store), tt.document); !topdown.IsError(err) {
+				t.Errorf("got %+v, %v: want an error of the built-in", d, err)
+			}
+		})
+	}
+}
+
+// TestEveryTemplateOnce: the data of these tests holds an instance of every template that is there.
+func TestEveryTemplateOnce(t *testing.T) {
+	entries, err := policies.FS.ReadDir("admission")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, store := fixed(t)
+	constraints, err := storage.ReadOne(t.Context(), store, storage.MustParsePath("/constraints"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for _, e := range entries {
+		want = append(want, e.Name())
+	}
+	for _, c := range constraints.(map[string]any) {
+		got = append(got, c.(map[string]any)["template"].(string))
+	}
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -514,7 +571,7 @@ func TestFailOpenShapes(t *testing.T) {
 		},
 		{
 			"match of nothing is match of everything",
-			`violation contains {"constraint": "probe", "message": "no"} if "probe" in object.keys(data.gatehouse.applicable)`,
+			`violation contains {"constraint": "probe", "message": "no"} if "probe" in object.keys(data.gatehouse.instances.probe)`,
 			map[string]any{"match": map[string]any{}}, "no",
 		},
 		{

@@ -374,16 +374,16 @@ func TestTheBootstrapNamesEveryFault(t *testing.T) {
 	}{
 		{"nothing", nil, []string{"GATEHOUSE_AUTH0: missing"}},
 		{"all wrong", []string{
-			"GATEHOUSE_AUTH0={}", "GATEHOUSE_STORE=ssm:/x", "GATEHOUSE_ANSWER=api", "GATEHOUSE_RESPONSE=simple",
+			"GATEHOUSE_AUTH0={}", "GATEHOUSE_STORE=ssm:/x", "GATEHOUSE_ANSWER=api", "GATEHOUSE_RESPONSE=plain",
 			"GATEHOUSE_STAGES=dev", "GATEHOUSE_APIS=nonsense", "GATEHOUSE_REFRESH=30s", "GATEHOUSE_THRESHOLD=2",
 		}, []string{
 			"GATEHOUSE_AUTH0:", "issuers", "GATEHOUSE_STORE=ssm:/x: not supported yet", "GATEHOUSE_ANSWER=api: not supported yet",
-			"GATEHOUSE_RESPONSE=simple: not supported yet", "GATEHOUSE_STAGES: no such setting", "nonsense",
+			`GATEHOUSE_RESPONSE: \"plain\": want iam or simple`, "GATEHOUSE_STAGES: no such setting", "nonsense",
 			"GATEHOUSE_REFRESH=30s: not supported yet", "GATEHOUSE_THRESHOLD=2: not supported yet",
 		}},
 		{"later parts of the Auth0 document", []string{
-			`GATEHOUSE_AUTH0={"version":"v1","token_query":"t","issuers":[{"issuer":"https://a.auth0.com/","audiences":["https://b"],"algorithms":["ES256"],"sender_constraint":"dpop"}]}`,
-		}, []string{"token_query", "ES256", "sender_constraint", "not supported yet"}},
+			`GATEHOUSE_AUTH0={"version":"v1","public_url":"https://c","issuers":[{"issuer":"https://a.auth0.com/","audiences":["https://b"],"algorithms":["ES512"],"sender_constraint":"dpop"}]}`,
+		}, []string{"public_url", "ES512", "sender_constraint", "not supported yet"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -32,7 +32,7 @@ var mayImport = map[string]struct {
 	"internal/function":   {[]string{"authorizer", "authorizer/apigw", "authorizer/pdp", "authorizer/token"}, "wiring"},
 	"policies":            {nil, "data and Rego"},
 	"cmd/authorizer":      {[]string{"authorizer", "internal/function", "policies"}, "wiring only"},
-	"cmd/gatehouse": {[]string{"authorizer", "authorizer/pdp", "internal/bundle", "internal/function", "internal/gateway", "internal/issuer",
+	"cmd/gatehouse": {[]string{"authorizer", "authorizer/apigw", "authorizer/pdp", "authorizer/token", "internal/bundle", "internal/function", "internal/gateway", "internal/issuer",
 		"internal/serverless", "policies"}, "the command line"},
 	"handlers/caller": {nil, "handlers never see a token, nor who reads it"},
 }
@@ -43,7 +43,7 @@ var onlyThere = map[string]struct{ rooms []string }{
 	"github.com/lestrrat-go/jwx/v3":            {nil}, // OPA brings it; docs/adr/0004-jwx-v2.md says when it is ours
 	"github.com/open-policy-agent/opa":         {[]string{"authorizer/pdp", "internal/bundle", "cmd/gatehouse"}},
 	"github.com/aws/aws-lambda-go":             {[]string{"cmd/authorizer", "handlers/*"}},
-	"github.com/go-json-experiment/json":       {[]string{"authorizer/apigw", "authorizer/token", "internal/bundle", "internal/issuer"}},
+	"github.com/go-json-experiment/json":       {[]string{"authorizer/apigw", "authorizer/token", "internal/bundle", "internal/gateway", "internal/issuer"}},
 	"github.com/zitadel/oidc/v3":               {[]string{"internal/issuer"}},
 	"github.com/go-jose/go-jose/v4":            {[]string{"internal/issuer"}},
 	"go.yaml.in/yaml/v3":                       {[]string{"internal/bundle", "internal/serverless"}},

@@ -228,6 +228,7 @@ func TestSchemaOfTheAuth0Document(t *testing.T) {
 	numbers := fmt.Sprintf(`"n":"%s","e":"%s"`, rsa.N, rsa.E)
 	const other = `{"issuer":"https://other.example.com/","audiences":["a"]}`
 	full := `{"version":"v1","clock_skew":"30s","headers":["x-tenant"],"query":["q"],"roles_claim":"https://gatehouse.example/roles",
+		"token_query":"t","token_subprotocol":"access_token",
 		"issuers":[{"issuer":"https://t.eu.auth0.com/","audiences":["https://api.example.com"],"algorithms":["RS256"],"profile":"rfc9068",
 		"jwks_uri":"https://keys.example.com/jwks?all","jwks":{"keys":[` + key + `]},"pinned":true,"required_claims":["acr"],
 		"organizations":["org_home"],"max_lifetime":"24h","jwks_soft":"5m","jwks_hard":"1h30m","sender_constraint":"none"}]}`
@@ -264,6 +265,32 @@ func TestSchemaOfTheAuth0Document(t *testing.T) {
 	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
 		secrets = append(secrets, example{"a key with " + name, `"use":"sig"`, `"use":"sig","` + name + `":"AQAB"`, refused})
 	}
+	const (
+		x32 = `"x":"KSexBRK64-3c_kZ4KBKLrSkDJpkZ9whgacjE32xzKDg"` // a point of P-256, Wycheproof's
+		y32 = `"y":"x3h5ZOqsAOWSH7FJimD0YGdms9loUAFVjRqXTnNBUT4"`
+		ec  = `{"kty":"EC","crv":"P-256","kid":"a",` + x32 + `,` + y32 + `}`
+		x48 = `"x":"LaV92hCJJ2pUP5_9rAv_DZdsrXHrcoDn2b_Z_uS9svIPR_-IgnQ4l3LZjMV1ITiq"` // of P-384
+		y48 = `"y":"S20FTWnc8-JexJ34cHFeNIg7GDYZfXb4rZYuePZXG7x0B7DWCR-eTYjwFCdEBhdP"`
+	)
+	sole := func(alg, key string) string {
+		return `{"version":"v1","issuers":[{"issuer":"https://t.eu.auth0.com/","audiences":["a"],"algorithms":["` + alg + `"],"jwks":{"keys":[` + key + `]}}]}`
+	}
+	secrets = append(secrets, []example{
+		{"sole key of P-256", "", sole("ES256", ec), taken},
+		{"sole key of P-256 with its alg", "", sole("ES256", strings.Replace(ec, `"kid"`, `"alg":"ES256","kid"`, 1)), taken},
+		{"sole key of P-384", "", sole("ES384", `{"kty":"EC","crv":"P-384","kid":"a",`+x48+`,`+y48+`}`), taken},
+		{"sole key of Ed25519", "", sole("EdDSA", `{"kty":"OKP","crv":"Ed25519","kid":"a","x":"fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo"}`), taken},
+		{"P-256 named P-384", "", sole("ES384", strings.Replace(ec, "P-256", "P-384", 1)), refused},
+		{"P-521", "", sole("ES256", strings.Replace(ec, "P-256", "P-521", 1)), refused},
+		{"P-256 for ES384", "", sole("ES384", strings.Replace(ec, `"kid"`, `"alg":"ES384","kid"`, 1)), refused},
+		{"no y", "", sole("ES256", strings.Replace(ec, ","+y32, "", 1)), refused},
+		{"unused bits in x", "", sole("ES256", strings.Replace(ec, `KDg"`, `KDh"`, 1)), refused},
+		{"a short x", "", sole("ES256", strings.Replace(ec, `KDg"`, `KD"`, 1)), refused},
+		{"Ed25519 with padding", "", sole("EdDSA", `{"kty":"OKP","crv":"Ed25519","kid":"a","x":"fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo="}`), refused},
+		{"a point off the curve", "", sole("ES256", strings.Replace(ec, y32, `"y":"`+strings.Repeat("A", 43)+`"`, 1)), beyond},
+		{"a point of small order", "", sole("EdDSA", `{"kty":"OKP","crv":"Ed25519","kid":"a","x":"`+strings.Repeat("A", 43)+`"}`), beyond},
+		{"P-256 for RS256", "", sole("RS256", ec), beyond},
+	}...)
 	code := func(document string) error { _, err := token.ParseConfig([]byte(document)); return err }
 	agree(t, s, full, code, nil, append(secrets, []example{
 		{"least", "", `{"version":"v1","issuers":[` + other + `]}`, taken},
@@ -276,6 +303,8 @@ func TestSchemaOfTheAuth0Document(t *testing.T) {
 		{"no keys yet", `{"keys":[` + key + `]},"pinned":true`, `{"keys":[]},"pinned":false`, taken},
 		{"an unfit key beside a fit one", `"keys":[`, `"keys":[7,{"kty":"EC"},`, taken},
 		{"as many keys as there may be", `"keys":[`, `"keys":[` + strings.Repeat(`{},`, 63), taken},
+		{"every algorithm", `"algorithms":["RS256"]`, `"algorithms":["RS256","PS256","ES256","ES384","EdDSA"]`, taken},
+		{"a subprotocol in capitals", `"access_token"`, `"Bearer.v1"`, taken},
 		{"a key with the longest kid", key, `{"kty":"RSA","kid":"` + strings.Repeat("k", 256) + `",` + numbers + `}`, taken},
 		{"a key that may do more", `"use":"sig"`, `"key_ops":["encrypt","verify"]`, taken},
 		{"unknown members in a JWKS", `"keys":[`, `"tenant":"t","keys":[`, taken},
@@ -285,8 +314,9 @@ func TestSchemaOfTheAuth0Document(t *testing.T) {
 		{"empty lists", `"headers":["x-tenant"],"query":["q"]`, `"headers":[],"query":[]`, taken},
 
 		{"another version", `"v1"`, `"v2"`, refused},
-		{"token_query", `"version"`, `"token_query":"t","version"`, refused},
-		{"token_subprotocol", `"version"`, `"token_subprotocol":"t","version"`, refused},
+		{"token_query empty", `"t"`, `""`, refused},
+		{"token_subprotocol empty", `"access_token"`, `""`, refused},
+		{"token_subprotocol with a comma", `"access_token"`, `"a,b"`, refused},
 		{"public_url", `"version"`, `"public_url":"https://x","version"`, refused},
 		{"skew without unit", `"30s"`, `"30"`, refused},
 		{"skew in days", `"30s"`, `"1d"`, refused},
@@ -312,7 +342,7 @@ func TestSchemaOfTheAuth0Document(t *testing.T) {
 		{"algorithms empty", `"algorithms":["RS256"]`, `"algorithms":[]`, refused},
 		{"algorithm twice", `"algorithms":["RS256"]`, `"algorithms":["RS256","RS256"]`, refused},
 		{"algorithm HS256", `"algorithms":["RS256"]`, `"algorithms":["HS256"]`, refused},
-		{"algorithm ES256", `"algorithms":["RS256"]`, `"algorithms":["RS256","ES256"]`, refused},
+		{"algorithm ES512", `"algorithms":["RS256"]`, `"algorithms":["RS256","ES512"]`, refused},
 		{"profile", `"rfc9068"`, `"okta"`, refused},
 		{"jwks_uri empty", `"https://keys.example.com/jwks?all"`, `""`, refused},
 		{"jwks_uri by http", `"https://keys.`, `"http://keys.`, refused},
@@ -342,6 +372,8 @@ func TestSchemaOfTheAuth0Document(t *testing.T) {
 		{"jwks_soft of 0s", `"5m"`, `"0s"`, beyond},
 		{"jwks_hard below jwks_soft", `"1h30m"`, `"1m"`, beyond},
 		{"a duration that no clock holds", `"24h"`, `"99999999999h"`, beyond},
+		{"token_query among the query parameters", `"t"`, `"q"`, beyond},
+		{"a key for an algorithm that is not configured", `"alg":"RS256"`, `"alg":"PS256"`, beyond},
 		{"issuer twice", `"issuers":[`, `"issuers":[{"issuer":"https://t.eu.auth0.com/","audiences":["b"]},`, beyond},
 		{"issuer that is no URL", `"https://t.eu`, `"https://%zz`, beyond},
 		{"an API of the issuer itself", `"https://api.example.com"`, `"https://t.eu.auth0.com/userinfo"`, beyond},
@@ -359,7 +391,7 @@ func policyOf(t *testing.T, change map[string]string) (*pdp.Policy, error) {
 		".manifest":                `{"roots": ["gatehouse", "authz", "admission", "constraints", "routes"], "rego_version": 1}`,
 		"gatehouse/decision.rego":  "package gatehouse\n\ndecision := {\"allowed\": false}\n",
 		"authz/orders/orders.rego": "package authz.orders\n\nallow contains \"orders.read\"\n",
-		"admission/t/t.rego":       "package admission.t\n\nviolation contains {\"constraint\": name, \"message\": \"no\"} if some name, _ in data.constraints\n",
+		"admission/t/t.rego":       "# METADATA\n# scope: package\n# custom:\n#   parameters: {type: object}\npackage admission.t\n\nviolation contains {\"constraint\": name, \"message\": \"no\"} if some name, _ in data.constraints\n",
 		"routes/data.json":         `{"GET /orders": {"api": "orders", "answer": "request"}}`,
 	}
 	maps.Copy(files, change)
@@ -507,7 +539,9 @@ func same(t *testing.T, what string, described, read []string) {
 
 func TestSchemaOfDecisions(t *testing.T) {
 	s := readSchema(t, "decision.json")
-	same(t, "decision", s.fields(t), names[authorizer.Decision]())
+	decision := append(names[authorizer.Decision](), "usageIdentifierKey") // which JSON hides
+	slices.Sort(decision)
+	same(t, "decision", s.fields(t), decision)
 	same(t, "decision.status", s.fields(t, "properties", "status"), names[authorizer.Status]())
 	same(t, "decision.violations", s.fields(t, "properties", "violations", "items"), names[authorizer.Violation]())
 
@@ -543,12 +577,28 @@ func TestSchemaOfDecisions(t *testing.T) {
 		{"a reason to come", `"Granted"`, `"NotCacheSafe"`, refused},
 		{"context with a reserved name", `"tenant"`, `"sub"`, refused},
 		{"context with a dash", `"tenant"`, `"the-tenant"`, refused},
+		{"context with a reserved name of a Deny", `"tenant"`, `"denied_by"`, refused},
+		{"a usage key", `"context"`, `"usageIdentifierKey":"Key-1.2~","context"`, taken},
+		{"the longest usage key", `"context"`, `"usageIdentifierKey":"` + strings.Repeat("k", 128) + `","context"`, taken},
+		{"a usage key that is too long", `"context"`, `"usageIdentifierKey":"` + strings.Repeat("k", 129) + `","context"`, refused},
+		{"a usage key with a space", `"context"`, `"usageIdentifierKey":"a b","context"`, refused},
+		{"a usage key with a control character", `"context"`, `"usageIdentifierKey":"a\u0007","context"`, refused},
+		{"a usage key with a letter outside ASCII", `"context"`, `"usageIdentifierKey":"é","context"`, refused},
+		{"an empty usage key", `"context"`, `"usageIdentifierKey":"","context"`, refused},
+		{"a usage key that is null", `"context"`, `"usageIdentifierKey":null,"context"`, refused},
+		{"disclosed codes of what is allowed", `"context"`, `"disclosed":["orders.delete"],"context"`, refused},
+		{"as many grants as there may be", `"orders.read"`, strings.Repeat(`"g",`, 999) + `"g"`, taken},
+		{"more grants", `"orders.read"`, strings.Repeat(`"g",`, 1000) + `"g"`, refused},
 		{"malformed, without a word why", "", strings.Replace(malformed, `,"message":"m"`, ``, 1), refused},
 		{"malformed, with warnings", "", strings.Replace(malformed, `"grants"`, `"warnings":[],"grants"`, 1), refused},
 		{"malformed, with annotations", "", strings.Replace(malformed, `"grants"`, `"auditAnnotations":{},"grants"`, 1), refused},
+		{"malformed, with a usage key", "", strings.Replace(malformed, `"grants"`, `"usageIdentifierKey":"k","grants"`, 1), refused},
+		{"malformed, with disclosed codes", "", strings.Replace(malformed, `"grants"`, `"disclosed":["a"],"grants"`, 1), refused},
 		{"malformed, with context", "", strings.Replace(malformed, `"grants"`, `"context":{},"grants"`, 1), refused},
 
 		{"malformed, which no policy says", "", malformed, beyond},
+		{"disclosed codes, which no policy gives", "", `{"allowed":false,"status":{"code":403,"reason":"NotGranted","message":"m"},"grants":[],"violations":[],
+			"warnings":[],"auditAnnotations":{},"context":{},"disclosed":["orders.delete"]}`, beyond},
 		{"context with a reserved name in capitals", `"tenant"`, `"SUB"`, beyond},
 		{"context with a control character", `"acme"`, `"ac\nme"`, beyond},
 	})
@@ -629,6 +679,9 @@ func TestSchemaOfRecords(t *testing.T) {
 	bare.Labels, bare.Input, bare.Result, bare.Erased, bare.Masked = nil, nil, nil, nil, nil
 	bare.Error = &authorizer.Failure{Code: "event_malformed", Message: "event_malformed: no type"}
 	result := `"result":` + jsonOf(t, fullRecord().Result)
+	denied := func(more string) string {
+		return `{"allowed":false,"status":{"code":403,"reason":"NotGranted"},` + more + `"grants":[],"violations":[]}`
+	}
 	const failure = `"error":{"code":"token_expired","message":"token_expired"}`
 	// No code of the house reads records yet: the schema is alone.
 	// What a record, its request or its principal may lack, and the claims, which may be anything.
@@ -676,6 +729,13 @@ func TestSchemaOfRecords(t *testing.T) {
 		{"an input of another version", `"v1"`, `"v2"`, refused},
 		{"a token in the input", `"api"`, `"token":"x","api"`, refused},
 		{"another protocol", `"protocol":"http"`, `"protocol":"grpc"`, refused},
+		{"disclosed codes", result, `"result":` + denied(`"disclosed":["mfa_required","orders.delete"],`), taken},
+		{"no disclosed code", result, `"result":` + denied(`"disclosed":[],`), refused},
+		{"a disclosed code twice", result, `"result":` + denied(`"disclosed":["a","a"],`), refused},
+		{"a disclosed code with a space", result, `"result":` + denied(`"disclosed":["a b"],`), refused},
+		{"disclosed codes of what was allowed", `"grants"`, `"disclosed":["a"],"grants"`, refused},
+		{"a usage key", `"grants"`, `"usageIdentifierKey":"k","grants"`, refused},
+		{"a usage key left out", `"/input/principal/claims/email"`, `"/result/usageIdentifierKey"`, taken},
 		{"an error in a word", result, `"error":"token_expired"`, refused},
 		{"an error code in numbers", result, `"error":{"code":401,"message":"x"}`, refused},
 		{"an error message in numbers", result, `"error":{"code":"x","message":401}`, refused},
@@ -711,6 +771,45 @@ func TestSchemaOfTheRecordsWritten(t *testing.T) {
 	for _, line := range lines {
 		if err := s.check(t, line); err != nil {
 			t.Errorf("%v\n%s", err, line)
+		}
+	}
+}
+
+// What explain and can-i print is what their schemas say, for every person on every route, and for what was not decided.
+func TestSchemaOfExplanations(t *testing.T) {
+	explanation, list := readSchema(t, "explanation.json"), readSchema(t, "access.json")
+	json := func(want int, stdin string, args ...string) string {
+		t.Helper()
+		out, code := runs(t, stdin, append(args, "--json")...)
+		if code != want {
+			t.Errorf("%q: exit %d, want %d\n%s", args, code, want, out)
+		}
+		return out
+	}
+	check := func(s schema, document string) {
+		t.Helper()
+		if err := s.check(t, document); err != nil {
+			t.Errorf("%v\n%s", err, document)
+		}
+	}
+	for _, person := range []string{"outsider", "suspended", "support"} {
+		check(list, json(0, "", "can-i", "--list", "--as", person))
+	}
+	check(explanation, json(1, "", "can-i", "GET", "/orders", "--as", "outsider"))
+	check(explanation, json(0, "", "can-i", "DELETE", "/orders/1", "--as", "support"))
+	check(explanation, json(1, "", "can-i", "DELETE", "/orders/1", "--as", "customer"))
+	check(explanation, json(1, "", "can-i", "GET", "/a%2fb", "--as", "admin"))
+	record := fullRecord()
+	record.Masked = nil
+	check(explanation, json(1, jsonOf(t, record), "explain"))
+	record.Result, record.Error = nil, &authorizer.Failure{Code: "token_expired", Message: "m"}
+	check(explanation, json(0, jsonOf(t, record), "explain"))
+	for _, bad := range []string{
+		`{}`, `{"revision":"r"}`, `{"error":"e"}`, `{"revision":"r","error":{"code":"c"}}`,
+		`{"revision":"r","error":{"code":"c","remedy":"r"},"more":1}`,
+	} {
+		if explanation.check(t, bad) == nil {
+			t.Errorf("%s: taken", bad)
 		}
 	}
 }

@@ -19,6 +19,14 @@ type answer struct {
 	PrincipalID    string            `json:"principalId"`
 	PolicyDocument policyDocument    `json:"policyDocument"`
 	Context        map[string]string `json:"context"`
+	UsageKey       string            `json:"usageIdentifierKey,omitempty"` // REST APIs alone
+}
+
+// simpleAnswer is the document that an HTTP API expects where its authorizer has enableSimpleResponses (AWS: "Control
+// access to HTTP APIs with AWS Lambda authorizers").
+type simpleAnswer struct {
+	IsAuthorized bool              `json:"isAuthorized"`
+	Context      map[string]string `json:"context"`
 }
 
 type policyDocument struct {
@@ -44,10 +52,11 @@ const maxWarnings = 16
 
 // Answer writes the response document: an Allow of exactly this request if the decision allows it and the request has
 // one reading, an explicit Deny otherwise. Explicit, because a resource policy of the API could allow what an
-// authorizer leaves open (AWS: "How API Gateway resource policies affect authorization workflow").
+// authorizer leaves open (AWS: "How API Gateway resource policies affect authorization workflow"). As a simple response
+// it is one word, with the same context.
 //
 // Errors are [authorizer.ErrUnavailable] with the code answer_invalid, principal_invalid, context_reserved,
-// context_invalid or answer_too_large.
+// context_invalid, usage_key_invalid or answer_too_large.
 func (g *Gateway) Answer(v authorizer.Verdict) ([]byte, error) {
 	a, err := parseARN(arnOf(v.Request).String())
 	if err != nil {
@@ -59,19 +68,25 @@ func (g *Gateway) Answer(v authorizer.Verdict) ([]byte, error) {
 	if err := checkContext(v.Decision.Context); err != nil {
 		return nil, err
 	}
-
-	resource := a.String()
-	exact := writable(resource)
-	if !exact {
-		// Too wide a Deny: it takes in the request, and a result TTL of 0 keeps it from reaching any other.
-		resource = a.all("*")
+	if err := checkDisclosed(v.Decision.Disclosed); err != nil {
+		return nil, authorizer.Unavailable("context_invalid", err)
 	}
-	effect, context := "Deny", map[string]string{}
+	if err := checkUsageKey(v.Decision.UsageIdentifierKey); err != nil {
+		return nil, authorizer.Unavailable("usage_key_invalid", err)
+	}
+	if g.simple && v.Request.Protocol != authorizer.HTTP {
+		return nil, authorizer.Unavailable("answer_invalid", errors.New("answer: a simple response, and not to an HTTP API"))
+	}
+
+	exact := g.simple || writable(a.String()) // a simple response names nothing
+	allowed := v.Decision.Allowed && v.Request.Malformed == "" && exact
+	context := map[string]string{}
 	put(context, "decision_id", v.DecisionID)
 	put(context, "revision", v.Revision)
-	if v.Decision.Allowed && v.Request.Malformed == "" && exact {
-		effect = "Allow"
+	if allowed {
 		describe(context, v)
+	} else {
+		put(context, "denied_by", strings.Join(v.Decision.Disclosed, " "))
 	}
 	for key, value := range context {
 		if hasControl(value) {
@@ -80,14 +95,12 @@ func (g *Gateway) Answer(v authorizer.Verdict) ([]byte, error) {
 	}
 
 	// Deterministic: the same verdict gives the same bytes.
-	out, err := json.Marshal(answer{
-		PrincipalID: v.Principal.Subject,
-		PolicyDocument: policyDocument{
-			Version:   "2012-10-17",
-			Statement: []statement{{Action: "execute-api:Invoke", Effect: effect, Resource: []string{resource}}},
-		},
-		Context: context,
-	}, json.Deterministic(true))
+	var out []byte
+	if g.simple {
+		out, err = json.Marshal(simpleAnswer{IsAuthorized: allowed, Context: context}, json.Deterministic(true))
+	} else {
+		out, err = json.Marshal(iamAnswer(a, v, allowed, context), json.Deterministic(true))
+	}
 	if err != nil {
 		return nil, authorizer.Unavailable("answer_invalid", errors.New("answer: a value is not UTF-8"))
 	}
@@ -99,6 +112,25 @@ func (g *Gateway) Answer(v authorizer.Verdict) ([]byte, error) {
 		return nil, authorizer.Unavailable("answer_too_large", fmt.Errorf("answer: %d bytes, at most %d", len(out), limit))
 	}
 	return out, nil
+}
+
+func iamAnswer(a arn, v authorizer.Verdict, allowed bool, context map[string]string) answer {
+	s := statement{Action: "execute-api:Invoke", Effect: "Deny", Resource: []string{a.String()}}
+	if allowed {
+		s.Effect = "Allow"
+	} else if !writable(a.String()) {
+		// Too wide a Deny: it takes in the request, and a result TTL of 0 keeps it from reaching any other.
+		s.Resource[0] = a.all("*")
+	}
+	out := answer{
+		PrincipalID:    v.Principal.Subject,
+		PolicyDocument: policyDocument{Version: "2012-10-17", Statement: []statement{s}},
+		Context:        context,
+	}
+	if allowed && v.Request.Protocol == authorizer.REST {
+		out.UsageKey = string(v.Decision.UsageIdentifierKey)
+	}
+	return out
 }
 
 func arnOf(r authorizer.Request) arn {
@@ -121,7 +153,7 @@ func checkPrincipal(p authorizer.Principal) error {
 // reserved are the context keys that no policy may set: Gatehouse's own, then those of API Gateway. They are compared
 // without regard to case, as some readers of JSON do.
 var reserved = []string{
-	"sub", "scope", "permissions", "client_id", "org_id", "exp", "decision_id", "revision", "warnings",
+	"sub", "scope", "permissions", "client_id", "org_id", "exp", "decision_id", "revision", "warnings", "denied_by",
 	"principalId", "integrationLatency", "claims",
 }
 
@@ -134,6 +166,29 @@ func checkContext(context map[string]string) error {
 		if !isName(key) || strings.Contains(key, "-") {
 			return authorizer.Unavailable("context_invalid", errors.New("answer: context key is not of letters, digits and _"))
 		}
+	}
+	return nil
+}
+
+// checkDisclosed refuses a code that would be two in the list that becomes denied_by, or that would not stay one JSON
+// string in the template of a gateway response, which fills it in as it is.
+func checkDisclosed(codes []string) error {
+	for _, code := range codes {
+		if code == "" || strings.ContainsFunc(code, func(r rune) bool { return !isNameRune(r) && r != '.' && r != ':' }) {
+			return errors.New("answer: disclosed code is not of letters, digits, . : _ and -")
+		}
+	}
+	return nil
+}
+
+// maxUsageKey is the longest API key (AWS: "API Gateway API key file format").
+const maxUsageKey = 128
+
+// checkUsageKey refuses what no API key can be: they are of plain characters, without a space. "" is none.
+func checkUsageKey(key authorizer.APIKey) error {
+	plain := !strings.ContainsFunc(string(key), func(r rune) bool { return r <= ' ' || r > '~' })
+	if len(key) > maxUsageKey || !plain {
+		return fmt.Errorf("answer: usageIdentifierKey: want at most %d plain characters", maxUsageKey)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -21,13 +22,16 @@ import (
 	"gatehouse/authorizer"
 )
 
-// Gateway reads events and writes answers that name one request, for a deployment whose result TTL is 0. It is
-// immutable, and so safe for concurrent use. The zero value shows policies no header and no query parameter, and
-// answers any API.
+// Gateway reads events and writes answers that are about one request, for a deployment whose result TTL is 0. It is
+// immutable, and so safe for concurrent use. The zero value shows policies no header and no query parameter, answers
+// any API, takes tokens from Authorization alone and writes IAM policies.
 type Gateway struct {
-	headers []string // lower case
-	query   []string
-	apis    []string // "account/api"; empty: any
+	headers          []string // lower case
+	query            []string
+	apis             []string // "account/api"; empty: any
+	simple           bool
+	tokenQuery       string
+	tokenSubprotocol string
 }
 
 var _ authorizer.Gateway = (*Gateway)(nil)
@@ -37,18 +41,31 @@ type Config struct {
 	Headers []string // header names in any case; credentials and cookies are refused
 	Query   []string // query parameter names, compared exactly
 	APIs    []string // "account/api-id" pairs that may ask; empty: any
+
+	// SimpleResponses answers {"isAuthorized": …} instead of an IAM policy. The gateway takes that for payload 2.0 alone,
+	// from an authorizer with enableSimpleResponses (AWS: "Control access to HTTP APIs with AWS Lambda authorizers").
+	SimpleResponses bool
+
+	// TokenQuery and TokenSubprotocol say where else a WebSocket's $connect may carry its token, since a browser cannot
+	// set Authorization there: in a query parameter of this name, or in Sec-WebSocket-Protocol, as the entry that follows
+	// the one of this name. "" is nowhere.
+	TokenQuery       string
+	TokenSubprotocol string
 }
 
 // New gives a Gateway, or an error that names every fault of the configuration.
 func New(c Config) (*Gateway, error) {
-	g := &Gateway{query: slices.Clone(c.Query), apis: slices.Clone(c.APIs)}
+	g := &Gateway{
+		query: slices.Clone(c.Query), apis: slices.Clone(c.APIs),
+		simple: c.SimpleResponses, tokenQuery: c.TokenQuery, tokenSubprotocol: c.TokenSubprotocol,
+	}
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("apigw: "+format, args...)) }
 
 	for _, name := range c.Headers {
 		lower := strings.ToLower(name)
 		switch {
-		case !isHeaderName(name):
+		case !isToken(name):
 			fault("header %q: not a header name (RFC 9110, section 5.1)", name)
 		case authorizer.CarriesSecret(lower):
 			fault("header %q: carries credentials, no policy may see it", name)
@@ -76,21 +93,29 @@ func New(c Config) (*Gateway, error) {
 			fault("api %q: named twice", pair)
 		}
 	}
+	if c.TokenQuery != "" && slices.Contains(c.Query, c.TokenQuery) {
+		fault("query parameter %q: carries the token, no policy may see it", c.TokenQuery)
+	}
+	if c.TokenSubprotocol != "" && !isToken(c.TokenSubprotocol) {
+		fault("subprotocol %q: not a name of one (RFC 6455, section 4.1)", c.TokenSubprotocol)
+	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
 	return g, nil
 }
 
-func isHeaderName(name string) bool {
+// isToken accepts what HTTP calls a token (RFC 9110, section 5.6.2): header names and WebSocket subprotocols are ones.
+func isToken(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
 		return !isNameRune(r) && !strings.ContainsRune("!#$%&'*+.^`|~", r)
 	})
 }
 
 // Request normalises an event. Its errors are [authorizer.ErrUnavailable] with the code event_malformed (not one of
-// the five events), event_contradicts_itself or api_not_allowed. A path that can be read in two ways is not an error:
-// it makes the request Malformed, which then carries neither path nor parameters.
+// the five events), event_contradicts_itself, api_not_allowed or response_not_understood (simple responses are for
+// payload 2.0 alone). A path that can be read in two ways is not an error: it makes the request Malformed, which then
+// carries neither path nor parameters. Nor is a token in a listed header or query parameter, which then are not shown.
 func (g *Gateway) Request(raw []byte, now time.Time) (authorizer.Request, error) {
 	e, k, err := decodeEvent(raw)
 	if err != nil {
@@ -107,6 +132,10 @@ func (g *Gateway) Request(raw []byte, now time.Time) (authorizer.Request, error)
 	if err := e.agrees(k, a); err != nil {
 		return authorizer.Request{}, authorizer.Unavailable("event_contradicts_itself", err)
 	}
+	if g.simple && k != http2 {
+		return authorizer.Request{}, authorizer.Unavailable("response_not_understood",
+			errors.New("event is not of payload 2.0: the gateway would not understand a simple response to it"))
+	}
 
 	req := authorizer.Request{
 		ID:          e.RequestContext.RequestID,
@@ -120,7 +149,7 @@ func (g *Gateway) Request(raw []byte, now time.Time) (authorizer.Request, error)
 		Region:      a.region,
 		Account:     a.account,
 		ARNPath:     a.tail,
-		Credentials: e.credentials(k),
+		Credentials: g.credentials(e, k),
 		Headers:     g.seenHeaders(e),
 	}
 	if k != connect {
@@ -132,13 +161,30 @@ func (g *Gateway) Request(raw []byte, now time.Time) (authorizer.Request, error)
 	if req.Malformed == "" && !ok {
 		req.Malformed = "query that does not decode to UTF-8"
 	}
-	if req.Malformed == "" && !writable(a.String()) {
+	if req.Malformed == "" && !g.simple && !writable(a.String()) {
 		req.Malformed = "ARN that an answer cannot name exactly"
+	}
+	if holdsToken(req.Headers) || holdsToken(req.Query) {
+		req.Malformed, req.Headers = "token in a listed header or query parameter", nil
 	}
 	if req.Malformed != "" {
 		req.Path, req.Params, req.Query = nil, nil, nil
 	}
 	return req, nil
+}
+
+// jws is a compact JWS (RFC 7515, section 3.1) of whatever content, wherever it stands in a value: its header is a JSON
+// object, and so begins with eyJ.
+var jws = regexp.MustCompile(`eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`)
+
+// holdsToken says whether policies, and with them the records, would be shown a token under a harmless name.
+func holdsToken(seen map[string][]string) bool {
+	for _, values := range seen {
+		if slices.ContainsFunc(values, jws.MatchString) {
+			return true
+		}
+	}
+	return false
 }
 
 // sourceIP is the caller's address, absent where the event has none that can be read. An IPv4 address has one form

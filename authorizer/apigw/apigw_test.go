@@ -183,6 +183,8 @@ func TestNewNamesEveryFault(t *testing.T) {
 		Headers: []string{"AUTHORIZATION", "Proxy-Authorization", "cookie", "x-a", "X-A", "", "x a", "x:"},
 		Query:   []string{"q", "q", "", "access_token"},
 		APIs:    []string{"123456789012/abc", "123456789012/abc", "12/abc", "123456789012", "123456789012/a*", "*/*"},
+
+		TokenQuery: "q", TokenSubprotocol: "a b",
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -192,7 +194,7 @@ func TestNewNamesEveryFault(t *testing.T) {
 		`header "X-A": named twice`, `header "": not`, `header "x a": not`, `header "x:": not`,
 		`query parameter "q": named twice`, `query parameter "": no name`, `query parameter "access_token": carries`,
 		`api "123456789012/abc": named twice`, `api "12/abc": want`, `api "123456789012": want`,
-		`api "123456789012/a*": want`, `api "*/*": want`,
+		`api "123456789012/a*": want`, `api "*/*": want`, `query parameter "q": carries the token`, `subprotocol "a b": not a name`,
 	}
 	got := strings.Split(err.Error(), "\n")
 	if len(got) != len(want) {

@@ -257,16 +257,53 @@ func (e *event) route(k kind) string {
 	return ""
 }
 
-// credentials are all Authorization values. Identity sources are never read: payload 1.0 joins them with commas, and
-// their order is the deployment's.
-func (e *event) credentials(k kind) authorizer.Credentials {
-	if k != token {
-		return e.header("authorization")
+// credentials are all Authorization values, and of $connect also what stands where the configuration says: all that
+// were found, so that a request with two is refused (rule 1). Identity sources are never read: payload 1.0 joins them
+// with commas, and their order is the deployment's.
+func (g *Gateway) credentials(e *event, k kind) authorizer.Credentials {
+	switch k {
+	case token:
+		if e.AuthorizationToken == "" {
+			return nil
+		}
+		return authorizer.Credentials{e.AuthorizationToken}
+	case connect:
+		found := e.header("authorization")
+		for _, value := range slices.Concat(e.queryTokens(g.tokenQuery), e.subprotocolTokens(g.tokenSubprotocol)) {
+			found = append(found, "Bearer "+value)
+		}
+		return found
 	}
-	if e.AuthorizationToken == "" {
+	return e.header("authorization")
+}
+
+// queryTokens are the values of the query parameter that carries a token; name "" is none.
+func (e *event) queryTokens(name string) []string {
+	if name == "" {
 		return nil
 	}
-	return authorizer.Credentials{e.AuthorizationToken}
+	return both(e.QueryStringParameters, e.MultiValueQueryStringParameters, name)
+}
+
+// subprotocolTokens are the entries that follow each entry of this name among the subprotocols that the client asks for.
+// Several headers are one list, in their order, with optional white space round its commas (RFC 6455, sections 4.1 and
+// 11.3.4). An empty entry counts as one.
+func (e *event) subprotocolTokens(name string) []string {
+	if name == "" {
+		return nil
+	}
+	var list, tokens []string
+	for _, value := range e.header("sec-websocket-protocol") {
+		for entry := range strings.SplitSeq(value, ",") {
+			list = append(list, strings.Trim(entry, " \t"))
+		}
+	}
+	for i, entry := range list {
+		if entry == name && i+1 < len(list) {
+			tokens = append(tokens, list[i+1])
+		}
+	}
+	return tokens
 }
 
 // header gives every value under any spelling of a lower-case name, spellings in sorted order; nil if there is none.

@@ -2,8 +2,10 @@ package apigw
 
 import (
 	"bytes"
+	"encoding/json"
 	"maps"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -42,6 +44,10 @@ var traps = []trap{
 	{"websocket-no-verb", "1.6 WebSocket", "the ARN ends in $connect and has neither verb nor path"},
 	{"websocket-only-connect", "1.6 WebSocket", "only $connect has an authorizer"},
 	{"websocket-query-token", "1.6 WebSocket", "a token in the query string stays out of what policies and records see"},
+	{"websocket-token-query", "1.6 WebSocket", "a browser cannot set Authorization: the named query parameter carries the token, exact in case, of $connect alone"},
+	{"websocket-token-subprotocol", "1.6 WebSocket", "or the entry after the named one in Sec-WebSocket-Protocol, over several headers, commas and white space"},
+	{"websocket-two-tokens", "1.6 WebSocket", "a token in two places is two credentials: all are told, to be refused"},
+	{"websocket-token-hidden", "1.6 WebSocket", "wherever it stands, the token is in neither input nor answer"},
 	{"arn-partition", "1.7 ARN", "aws-cn and aws-us-gov are copied, not replaced by aws"},
 	{"arn-colon", "1.7 ARN", "a path may hold colons and slashes: they are not cut off"},
 	{"arn-actual-path", "1.7 ARN", "the ARN holds the request's path, never the template"},
@@ -73,13 +79,14 @@ var traps = []trap{
 	{"header-comma", "1.9 headers", "payload 2.0 joins duplicates with a comma: the value stays whole, for the token rules to refuse"},
 	{"header-listed-only", "1.9 headers", "policies see listed headers only, never Authorization or Cookie"},
 	{"header-fold", "1.9 headers", "letters outside ASCII do not fold into a header's name"},
+	{"header-token", "1.9 headers", "a token that a client puts under a listed name would be recorded: the request is refused, and shows neither"},
 	{"query-duplicates", "1.9 headers", "the single-value map has the last value only, payload 2.0 joins with commas: all values are given apart"},
 	{"query-case", "1.9 headers", "query names count exactly"},
 	{"query-undecodable", "1.9 headers", "a raw query that cannot be decoded, or is separated by semicolons, has no single reading"},
 	{"cookies", "1.9 headers", "payload 2.0 moves cookies into a list; neither form is shown"},
 	{"no-identity", "1.10 identity source", "without an identity source the function is asked about requests that carry no token"},
 	{"answer-principal", "2.1 IAM answer", "principalId is never empty"},
-	{"answer-invoke-only", "2.1 IAM answer", "only execute-api:Invoke is granted; one statement, no Condition, no NotResource, no usage key"},
+	{"answer-invoke-only", "2.1 IAM answer", "only execute-api:Invoke is granted; one statement, no Condition, no NotResource"},
 	{"answer-no-null", "2.1 IAM answer", "a null anywhere makes the gateway answer 500"},
 	{"answer-explicit-deny", "2.1 IAM answer", "refusing is an explicit Deny: silence lets a resource policy allow"},
 	{"answer-exact", "2.1 IAM answer", "an Allow names the request's own ARN, concrete stage and verb, with no wildcard"},
@@ -89,6 +96,14 @@ var traps = []trap{
 	{"context-keys", "2.2 context", "keys are letters, digits and _, to be reachable as $context.authorizer.key"},
 	{"context-no-secrets", "2.2 context", "no token, no claim beyond the listed names"},
 	{"context-deny", "2.2 context", "a Deny tells nothing but the ids of the decision and its policy"},
+	{"context-denied-by", "2.2 context", "a Deny tells the disclosed codes, which a gateway response puts into a JSON text as they are"},
+	{"simple-shape", "2.3 simple", "a simple response is a boolean and a context, and no policy"},
+	{"simple-mode-is-config", "2.3 simple", "no event says which response is understood: in simple mode all but payload 2.0 is refused"},
+	{"simple-context", "2.3 simple", "the context is the same as beside a policy, of an Allow and of a Deny"},
+	{"simple-fails-closed", "2.3 simple", "what is no whole yes is isAuthorized false"},
+	{"simple-no-arn", "2.3 simple", "nothing is named, so a path too long or too odd for a Resource can be answered"},
+	{"usage-key", "2.7 usage key", "only a REST API, and only of an Allow, gets the key to meter by"},
+	{"usage-key-plain", "2.7 usage key", "an API key has no space, no control character and at most 128 characters; no error quotes it"},
 	{"context-sub", "2.6 backend", "payload 2.0 hands no principalId to the handler, so sub is in the context too"},
 	{"claim-injection", "2.2 context", "a claim cannot bring a wildcard into a Resource, a second scope into scope, or a line break into anything"},
 	{"errors-are-500", "2.4 outcomes", "only ErrUnauthenticated may become a 401: what this room cannot read is a 500, and quotes nothing"},
@@ -360,6 +375,73 @@ var trapCases = map[string]func(*testing.T){
 			edit{"multiValueQueryStringParameters.token", []string{"secret"}}))
 		if !reflect.DeepEqual(req.Query, map[string][]string{"q": {"1"}}) {
 			t.Errorf("query = %v", req.Query)
+		}
+	},
+	"websocket-token-query": func(t *testing.T) {
+		for _, tt := range []struct {
+			single, multi any
+			want          []string
+		}{
+			{"e30", []string{"e30"}, []string{"Bearer e30"}},
+			{"e30", absent{}, []string{"Bearer e30"}},
+			{absent{}, []string{"e30"}, []string{"Bearer e30"}},
+			{"b", []string{"a", "b"}, []string{"Bearer a", "Bearer b"}},
+			{"b", []string{"a"}, []string{"Bearer a", "Bearer b"}},
+			{"", []string{""}, []string{"Bearer "}},
+			{"Bearer e30", absent{}, []string{"Bearer Bearer e30"}},
+			{absent{}, absent{}, nil},
+		} {
+			req := tokenRequest(t, sample(t, "websocket", noAuthorization("queryStringParameters.tk", tt.single,
+				"multiValueQueryStringParameters.tk", tt.multi, "queryStringParameters.TK", "other")...))
+			wantCredentials(t, req, tt.want...)
+		}
+		for _, name := range []string{"rest-request", "http-1.0", "http-2.0"} {
+			edits := noAuthorization("queryStringParameters.tk", "e30", "rawQueryString", "tk=e30", "headers.Sec-WebSocket-Protocol", "gatehouse, e30")
+			wantCredentials(t, tokenRequest(t, sample(t, name, append(edits, edit{"headers.authorization", absent{}})...)))
+		}
+		wantCredentials(t, mustRequest(t, sample(t, "websocket", noAuthorization("queryStringParameters.tk", "e30")...)))
+	},
+	"websocket-token-subprotocol": func(t *testing.T) {
+		for _, tt := range []struct {
+			lines []string
+			want  []string
+		}{
+			{[]string{"gatehouse, e30"}, []string{"Bearer e30"}},
+			{[]string{"gatehouse,e30"}, []string{"Bearer e30"}},
+			{[]string{" chat \t, gatehouse\t,  e30 , v2"}, []string{"Bearer e30"}},
+			{[]string{"gatehouse", "e30"}, []string{"Bearer e30"}},
+			{[]string{"chat, gatehouse", "e30, v2"}, []string{"Bearer e30"}},
+			{[]string{"gatehouse, a, gatehouse, b"}, []string{"Bearer a", "Bearer b"}},
+			{[]string{"gatehouse, gatehouse, b"}, []string{"Bearer gatehouse", "Bearer b"}},
+			{[]string{"gatehouse,, e30"}, []string{"Bearer "}},
+			{[]string{"gatehouse"}, nil},
+			{[]string{"e30, gatehouse"}, nil},
+			{[]string{"Gatehouse, e30"}, nil},
+			{[]string{"gatehouse e30"}, nil},
+			{[]string{"e30"}, nil},
+			{[]string{""}, nil},
+		} {
+			last := tt.lines[len(tt.lines)-1]
+			for _, name := range []string{"Sec-WebSocket-Protocol", "sec-websocket-protocol"} {
+				req := tokenRequest(t, sample(t, "websocket", noAuthorization("headers."+name, last, "multiValueHeaders."+name, tt.lines)...))
+				wantCredentials(t, req, tt.want...)
+			}
+		}
+	},
+	"websocket-two-tokens": func(t *testing.T) {
+		req := tokenRequest(t, sample(t, "websocket", edit{"queryStringParameters.tk", "a"}, edit{"headers.Sec-WebSocket-Protocol", "gatehouse, b"}))
+		wantCredentials(t, req, "Bearer e30.e30.c2ln", "Bearer a", "Bearer b")
+	},
+	"websocket-token-hidden": func(t *testing.T) {
+		req := tokenRequest(t, sample(t, "websocket", noAuthorization("queryStringParameters.tk", "umbrella", "headers.Sec-WebSocket-Protocol", "gatehouse, umbrella")...))
+		if len(req.Credentials) != 2 || !maps.EqualFunc(req.Query, map[string][]string{"q": {"1"}}, slices.Equal) || len(req.Headers) != 1 {
+			t.Errorf("%d credentials, query %v, headers %v", len(req.Credentials), req.Query, req.Headers)
+		}
+		for _, v := range []authorizer.Verdict{verdict(req), denied(verdict(req))} {
+			raw, err := gateway(t).Answer(v)
+			if err != nil || bytes.Contains(raw, []byte("umbrella")) {
+				t.Errorf("%s, %v", raw, err)
+			}
 		}
 	},
 	"arn-partition": func(t *testing.T) {
@@ -730,6 +812,36 @@ var trapCases = map[string]func(*testing.T){
 			t.Errorf("headers = %v, %v", req.Headers, err)
 		}
 	},
+	"header-token": func(t *testing.T) {
+		const why = "token in a listed header or query parameter"
+		const found = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
+		for _, name := range []string{"rest-request", "http-1.0", "http-2.0", "websocket"} {
+			for value, refused := range map[string]bool{
+				found: true, "Bearer " + found: true, "a=" + found + "; b": true, "eyJ..": true,
+				"eyJhbGciOiJSUzI1NiJ9": false, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0": false, "a.b.c": false, "EYJ.a.b": false,
+			} {
+				asHeader := sample(t, name, edit{"headers", map[string]string{"x-tenant": value}}, edit{"multiValueHeaders", nil})
+				asQuery := sample(t, name, edit{"queryStringParameters", map[string]string{"q": value}},
+					edit{"multiValueQueryStringParameters", nil}, edit{"rawQueryString", "q=" + url.QueryEscape(value)})
+				for _, raw := range [][]byte{asHeader, asQuery} {
+					req := mustRequest(t, raw)
+					if !refused && req.Malformed != "" {
+						t.Errorf("%s: %s is refused: %s", name, value, req.Malformed)
+					}
+					if refused && (req.Headers != nil || req.Query != nil) {
+						t.Errorf("%s: shows headers %v, query %v", name, req.Headers, req.Query)
+					}
+					if refused {
+						wantMalformed(t, raw, why)
+					}
+				}
+			}
+			// Under names that nobody listed it is nobody's business.
+			if req := mustRequest(t, sample(t, name, edit{"headers.x-other", found}, edit{"queryStringParameters.o", found})); req.Malformed != "" {
+				t.Errorf("%s: %s", name, req.Malformed)
+			}
+		}
+	},
 	"query-duplicates": func(t *testing.T) {
 		for name, want := range map[string][]string{
 			"rest-request": {"one", "two"}, "http-1.0": {"one", "two"}, "http-2.0": {"one", "two, three"}, "websocket": {"1"},
@@ -847,7 +959,7 @@ var trapCases = map[string]func(*testing.T){
 	},
 	"context-reserved": func(t *testing.T) {
 		for _, key := range []string{"sub", "scope", "permissions", "client_id", "org_id", "exp", "decision_id", "revision",
-			"warnings", "principalId", "integrationLatency", "claims", "SUB", "Scope", "principalid", "Claims"} {
+			"warnings", "denied_by", "principalId", "integrationLatency", "claims", "SUB", "Scope", "principalid", "Claims"} {
 			v := verdict(mustRequest(t, sample(t, "rest-request")))
 			v.Decision.Context = map[string]string{key: "x"}
 			_, err := gateway(t).Answer(v)
@@ -883,6 +995,133 @@ var trapCases = map[string]func(*testing.T){
 		v := denied(verdict(mustRequest(t, sample(t, "rest-request"))))
 		if d := mustAnswer(t, v); !maps.Equal(d.Context, map[string]string{"decision_id": "d-1", "revision": "sha256:ab"}) {
 			t.Errorf("context = %v", d.Context)
+		}
+	},
+	"context-denied-by": func(t *testing.T) {
+		for _, name := range names {
+			v := denied(verdict(mustRequest(t, sample(t, name))))
+			v.Decision.Disclosed = []string{"mfa_required", "orders.delete"}
+			want := map[string]string{"decision_id": "d-1", "revision": "sha256:ab", "denied_by": "mfa_required orders.delete"}
+			if d := mustAnswer(t, v); d.effect() != "Deny" || !maps.Equal(d.Context, want) {
+				t.Errorf("%s: %s, context = %v", name, d.effect(), d.Context)
+			}
+			v.Decision.Allowed = true
+			if d := mustAnswer(t, v); d.Context["denied_by"] != "" {
+				t.Errorf("%s: an Allow tells why it is denied: %v", name, d.Context)
+			}
+			for _, code := range []string{"", "a b", `a"b`, `a\`, "a\n", "é", "<b>"} {
+				v.Decision.Disclosed = []string{"a", code}
+				_, err := gateway(t).Answer(v)
+				wantCode(t, err, "context_invalid")
+			}
+		}
+	},
+	"simple-shape": func(t *testing.T) {
+		req := mustSimple(t, sample(t, "http-2.0"))
+		for _, v := range []authorizer.Verdict{verdict(req), denied(verdict(req))} {
+			raw, err := simpleGateway(t).Answer(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var doc map[string]any
+			if err := json.Unmarshal(raw, &doc); err != nil {
+				t.Fatal(err)
+			}
+			_, isMap := doc["context"].(map[string]any)
+			if len(doc) != 2 || doc["isAuthorized"] != v.Decision.Allowed || !isMap {
+				t.Errorf("answer %s", raw)
+			}
+		}
+	},
+	"simple-mode-is-config": func(t *testing.T) {
+		for _, name := range names {
+			req, err := simpleGateway(t).Request(sample(t, name), now)
+			if name == "http-2.0" {
+				if err != nil {
+					t.Error(err)
+				}
+				continue
+			}
+			wantCode(t, err, "response_not_understood")
+			if !reflect.DeepEqual(req, authorizer.Request{}) {
+				t.Errorf("%s: a refused event gives a request", name)
+			}
+			if req = mustRequest(t, sample(t, name)); req.Protocol != authorizer.HTTP {
+				_, err = simpleGateway(t).Answer(verdict(req))
+				wantCode(t, err, "answer_invalid")
+			}
+		}
+	},
+	"simple-context": func(t *testing.T) {
+		v := verdict(mustSimple(t, sample(t, "http-2.0")))
+		v.Decision.Disclosed = nil
+		for range 2 {
+			allowed, context := answerSimply(t, v)
+			if d := mustAnswer(t, v); allowed != (d.effect() == "Allow") || !maps.Equal(context, d.Context) {
+				t.Errorf("simple: %t %v, policy: %s %v", allowed, context, d.effect(), d.Context)
+			}
+			v = denied(v)
+			v.Decision.Disclosed = []string{"orders.delete"}
+		}
+		v.Decision.Context = map[string]string{"sub": "x"}
+		_, err := simpleGateway(t).Answer(v)
+		wantCode(t, err, "context_reserved")
+	},
+	"simple-fails-closed": func(t *testing.T) {
+		v := verdict(mustSimple(t, sample(t, "http-2.0")))
+		broken := v
+		broken.Request.Malformed = "path with a dot segment"
+		zero := v
+		zero.Decision = authorizer.Decision{}
+		for _, v := range []authorizer.Verdict{broken, zero, denied(v)} {
+			if allowed, context := answerSimply(t, v); allowed || len(context) != 2 {
+				t.Errorf("authorized %t with %v", allowed, context)
+			}
+		}
+		if req := mustSimple(t, sample(t, "http-2.0", httpPath("/a/../b", "/{p+}")...)); req.Malformed == "" {
+			t.Error("a path with two readings has one in simple mode")
+		}
+	},
+	"simple-no-arn": func(t *testing.T) {
+		for _, segment := range []string{"${x}", strings.Repeat("x", 600)} {
+			req := mustSimple(t, sample(t, "http-2.0", httpPath("/orders/"+segment, "/orders/{id}")...))
+			if allowed, _ := answerSimply(t, verdict(req)); req.Malformed != "" || !allowed || req.Params["id"] != segment {
+				t.Errorf("%.20q: %q, authorized %t", segment, req.Malformed, allowed)
+			}
+		}
+	},
+	"usage-key": func(t *testing.T) {
+		for _, name := range names {
+			for _, v := range []authorizer.Verdict{verdict(mustRequest(t, sample(t, name))), denied(verdict(mustRequest(t, sample(t, name))))} {
+				v.Decision.UsageIdentifierKey = "umbrella-key-1"
+				raw, err := gateway(t).Answer(v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var d struct{ UsageIdentifierKey *string }
+				if err := json.Unmarshal(raw, &d); err != nil {
+					t.Fatal(err)
+				}
+				metered := strings.HasPrefix(name, "rest") && v.Decision.Allowed
+				if (d.UsageIdentifierKey != nil) != metered || metered && *d.UsageIdentifierKey != "umbrella-key-1" || bytes.Contains(raw, []byte("umbrella")) != metered {
+					t.Errorf("%s, allowed %t: %s", name, v.Decision.Allowed, raw)
+				}
+			}
+		}
+	},
+	"usage-key-plain": func(t *testing.T) {
+		v := verdict(mustRequest(t, sample(t, "rest-request")))
+		v.Decision.UsageIdentifierKey = authorizer.APIKey(strings.Repeat("k", 128))
+		if _, err := gateway(t).Answer(v); err != nil {
+			t.Error(err)
+		}
+		for _, key := range []string{"umbrella a", "umbrella\n", "umbrella\x7f", "umbrellaé", "\xffumbrella", strings.Repeat("umbrella", 17)} {
+			for _, name := range names { // where it is left out too
+				v := verdict(mustRequest(t, sample(t, name)))
+				v.Decision.UsageIdentifierKey = authorizer.APIKey(key)
+				_, err := gateway(t).Answer(v)
+				wantCode(t, err, "usage_key_invalid")
+			}
 		}
 	},
 	"context-sub": func(t *testing.T) {
@@ -1003,6 +1242,65 @@ func verdicts(t *testing.T) []authorizer.Verdict {
 		vs = append(vs, v, denied(v), broken)
 	}
 	return vs
+}
+
+// noAuthorization takes the Authorization header out of an event, and sets what is named by paths and values in turn.
+func noAuthorization(pathsAndValues ...any) []edit {
+	edits := []edit{{"headers.Authorization", absent{}}, {"multiValueHeaders.Authorization", absent{}}}
+	for i := 0; i < len(pathsAndValues); i += 2 {
+		edits = append(edits, edit{pathsAndValues[i].(string), pathsAndValues[i+1]})
+	}
+	return edits
+}
+
+// tokenRequest reads an event where tokens may also come as the query parameter tk or after the subprotocol gatehouse.
+func tokenRequest(t *testing.T, raw []byte) authorizer.Request {
+	t.Helper()
+	g, err := New(Config{Headers: []string{"X-Tenant"}, Query: []string{"q"}, TokenQuery: "tk", TokenSubprotocol: "gatehouse"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := g.Request(raw, now)
+	if err != nil {
+		t.Fatalf("%v\nevent: %s", err, raw)
+	}
+	return req
+}
+
+func simpleGateway(t *testing.T) *Gateway {
+	t.Helper()
+	g, err := New(Config{Headers: []string{"X-Tenant"}, Query: []string{"q"}, SimpleResponses: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func mustSimple(t *testing.T, raw []byte) authorizer.Request {
+	t.Helper()
+	req, err := simpleGateway(t).Request(raw, now)
+	if err != nil {
+		t.Fatalf("%v\nevent: %s", err, raw)
+	}
+	return req
+}
+
+func answerSimply(t *testing.T, v authorizer.Verdict) (bool, map[string]string) {
+	t.Helper()
+	raw, err := simpleGateway(t).Answer(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		IsAuthorized *bool             `json:"isAuthorized"`
+		Context      map[string]string `json:"context"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&d); err != nil || d.IsAuthorized == nil || d.Context == nil {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	return *d.IsAuthorized, d.Context
 }
 
 func wantCredentials(t *testing.T, req authorizer.Request, want ...string) {

@@ -9,11 +9,14 @@ import (
 	"gatehouse/authorizer"
 )
 
+// maxItems bounds each list and each object of a decision: a record is one line of a log, which takes so much and no more.
+const maxItems = 1_000
+
 // readDecision reads the decision strictly: an unknown field, a missing one, another type, or a verdict that does not
 // follow from the grants and violations beside it is an error. All faults are named at once.
 func readDecision(v ast.Value) (authorizer.Decision, error) {
 	var r reader
-	o := r.object("decision", v, "allowed", "status", "grants", "violations", "warnings", "auditAnnotations", "context")
+	o := r.object("decision", v, "allowed", "status", "grants", "violations", "warnings", "auditAnnotations", "context", "usageIdentifierKey")
 	d := authorizer.Decision{
 		Allowed:          r.boolean("allowed", get(o, "allowed")),
 		Grants:           r.strings("grants", get(o, "grants")),
@@ -30,6 +33,12 @@ func readDecision(v ast.Value) (authorizer.Decision, error) {
 	}
 	for i, w := range d.Warnings {
 		d.Warnings[i] = authorizer.Plain(w)
+	}
+	if key := get(o, "usageIdentifierKey"); key != nil {
+		d.UsageIdentifierKey = authorizer.APIKey(r.text("usageIdentifierKey", key))
+		if key.Compare(ast.String("")) == 0 {
+			r.faults = append(r.faults, errors.New("usageIdentifierKey: empty: leave it out"))
+		}
 	}
 	for k, v := range d.AuditAnnotations {
 		if authorizer.Plain(k) != k {
@@ -95,6 +104,13 @@ func (r *reader) object(name string, v ast.Value, known ...string) ast.Object {
 	return o
 }
 
+func (r *reader) tooMany(name string, n int) bool {
+	if n > maxItems {
+		r.faults = append(r.faults, fmt.Errorf("%s: %d: at most %d", name, n, maxItems))
+	}
+	return n > maxItems
+}
+
 func (r *reader) boolean(name string, v ast.Value) bool {
 	b, ok := v.(ast.Boolean)
 	if !ok {
@@ -126,6 +142,9 @@ func (r *reader) strings(name string, v ast.Value) []string {
 		r.fault(name, "an array of strings", v)
 		return nil
 	}
+	if r.tooMany(name, a.Len()) {
+		return nil
+	}
 	items := make([]string, 0, a.Len())
 	a.Foreach(func(t *ast.Term) { items = append(items, r.text(name, t.Value)) })
 	return items
@@ -137,7 +156,7 @@ func (r *reader) texts(name string, v ast.Value) map[string]string {
 		r.fault(name, "an object of strings", v)
 		return nil
 	}
-	if o.Len() == 0 {
+	if o.Len() == 0 || r.tooMany(name, o.Len()) {
 		return nil
 	}
 	m := make(map[string]string, o.Len())
@@ -149,6 +168,9 @@ func (r *reader) violations(v ast.Value) []authorizer.Violation {
 	a, ok := v.(*ast.Array)
 	if !ok {
 		r.fault("violations", "an array", v)
+		return nil
+	}
+	if r.tooMany("violations", a.Len()) {
 		return nil
 	}
 	found := make([]authorizer.Violation, 0, a.Len())
@@ -165,8 +187,8 @@ func (r *reader) violations(v ast.Value) []authorizer.Violation {
 }
 
 // get gives a field's value, nil where there is none.
-func get(o ast.Object, name string) ast.Value {
-	if t := o.Get(ast.InternedTerm(name)); t != nil {
+func get(o ast.Object, field string) ast.Value {
+	if t := o.Get(name(field)); t != nil {
 		return t.Value
 	}
 	return nil

@@ -3,6 +3,7 @@ package pdp
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -12,11 +13,11 @@ import (
 
 // inputValue gives the input document as the value that its JSON form would have, without the way through JSON. A test
 // holds the two against each other.
-func inputValue(in authorizer.Input) ast.Value {
+func inputValue(in authorizer.Input, principal ast.Value) ast.Value {
 	return fields(
 		"version", ast.String(in.Version),
 		"request", requestValue(in.Request),
-		"principal", principalValue(in.Principal),
+		"principal", principal,
 	)
 }
 
@@ -46,7 +47,7 @@ func requestValue(r authorizer.Request) ast.Value {
 func principalValue(p authorizer.Principal) ast.Value {
 	claims := ast.NewObjectWithCapacity(len(p.Claims))
 	for k, v := range p.Claims {
-		claims.Insert(ast.InternedTerm(k), ast.NewTerm(claimValue(v)))
+		claims.Insert(ast.StringTerm(k), ast.NewTerm(claimValue(v)))
 	}
 	return fields(
 		"issuer", ast.String(p.Issuer),
@@ -68,11 +69,32 @@ func fields(pairs ...any) ast.Value {
 	o := ast.NewObjectWithCapacity(len(pairs) / 2)
 	for i := 0; i < len(pairs); i += 2 {
 		if v, ok := pairs[i+1].(ast.Value); ok {
-			o.Insert(ast.InternedTerm(pairs[i].(string)), ast.NewTerm(v))
+			o.Insert(name(pairs[i].(string)), ast.NewTerm(v))
 		}
 	}
 	return o
 }
+
+// name is the term for a field of the input or of a decision, made once: they are most of the strings in either.
+func name(field string) *ast.Term {
+	if t, ok := names[field]; ok {
+		return t
+	}
+	return ast.StringTerm(field)
+}
+
+var names = func() map[string]*ast.Term {
+	m := map[string]*ast.Term{}
+	for _, field := range strings.Fields(`
+		version request principal
+		id api stage protocol method route path params query headers source_ip time
+		issuer subject client_id organization audience scopes permissions roles machine expires_at claims
+		allowed status grants violations warnings auditAnnotations context usageIdentifierKey
+		code reason message constraint template action`) {
+		m[field] = ast.StringTerm(field)
+	}
+	return m
+}()
 
 // given is the string, or nothing for the empty one.
 func given(s string) ast.Value {

@@ -9,11 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
 
@@ -35,6 +38,12 @@ type Policy struct {
 	digest   string
 	routes   authorizer.Routes
 	claims   authorizer.ClaimsRead
+	disclose bundle.Disclosed
+
+	facts   facts
+	table   []string // the routes that there are, sorted
+	settled settledRules
+	scratch sync.Pool // *documents
 }
 
 var _ authorizer.Policy = (*Policy)(nil)
@@ -68,6 +77,14 @@ func New(ctx context.Context, loaded *bundle.Loaded) (*Policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare policy: %w", err)
 	}
+	data, err := storage.ReadOne(ctx, loaded.Store, storage.RootPath)
+	if err != nil {
+		return nil, fmt.Errorf("prepare policy: read data: %w", err)
+	}
+	root, ok := data.(ast.Object)
+	if !ok {
+		return nil, fmt.Errorf("prepare policy: data is %T, want the values of Rego", data)
+	}
 	limit := maxPatterns
 	patterns := cache.NewInterQueryValueCache(ctx, &cache.Config{
 		InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &limit},
@@ -78,6 +95,11 @@ func New(ctx context.Context, loaded *bundle.Loaded) (*Policy, error) {
 		digest:   loaded.Digest,
 		routes:   routes,
 		claims:   authorizer.ClaimsRead(loaded.Claims),
+		disclose: loaded.Disclosed,
+		facts:    facts{root},
+		table:    loaded.Routes,
+		settled:  settledIn(loaded.Compiler),
+		scratch:  sync.Pool{New: func() any { return newDocuments() }},
 	}, nil
 }
 
@@ -97,13 +119,23 @@ func (p *Policy) Decide(ctx context.Context, in authorizer.Input) (authorizer.De
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 
+	who, before := p.recall(in.Principal)
+	scratch := p.scratch.Get().(*documents)
+	scratch.known = who.known(in.Request.Route)
 	results, err := p.query.Eval(ctx,
-		rego.EvalParsedInput(inputValue(in)),
+		rego.EvalParsedInput(inputValue(in, who.principal)),
 		rego.EvalTime(in.Request.Time),
 		rego.EvalMetrics(metrics.NoOp()),
 		rego.EvalExternalCancel(cancel),
 		rego.EvalInterQueryBuiltinValueCache(p.patterns),
+		rego.EvalVirtualCache(scratch),
+		rego.EvalBaseCache(p.facts),
 	)
+	if _, listed := slices.BinarySearch(p.table, in.Request.Route); err == nil && before && listed && scratch.known == nil {
+		who.remember(in.Request.Route, p.settled, scratch)
+	}
+	scratch.reset()
+	p.scratch.Put(scratch)
 	if err != nil {
 		if topdown.IsCancel(err) || ctx.Err() != nil {
 			return authorizer.Decision{}, authorizer.Unavailable("policy_timeout", fmt.Errorf("no decision within %s", budget))
@@ -121,7 +153,27 @@ func (p *Policy) Decide(ctx context.Context, in authorizer.Input) (authorizer.De
 	if err != nil {
 		return authorizer.Decision{}, authorizer.Unavailable("policy_failed", err)
 	}
+	decision.Disclosed = p.disclosed(decision, in.Request.Route)
 	return decision, nil
+}
+
+// disclosed are the codes that a denied client may learn: without a grant those of the grants of its route, with one
+// those of the templates whose findings deny. They are worked out here, from METADATA that the entrypoint cannot see,
+// so a decision of the opa program lacks them.
+func (p *Policy) disclosed(d authorizer.Decision, route string) []string {
+	var codes []string
+	switch d.Status.Reason {
+	case authorizer.NotGranted:
+		codes = slices.Clone(p.disclose.Routes[route])
+	case authorizer.ConstraintViolated:
+		for _, v := range d.Violations {
+			if code, ok := p.disclose.Templates[v.Template]; ok && v.Denies() {
+				codes = append(codes, code)
+			}
+		}
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes)
 }
 
 // describe keeps the place and the kind of an evaluation error. Its text may quote the value that a built-in was given,

@@ -95,7 +95,7 @@ func with(t testing.TB, change map[string]string) fs.FS {
 
 // deciding gives policies whose entrypoint is the given Rego.
 func deciding(t testing.TB, rego string) fs.FS {
-	return with(t, map[string]string{"gatehouse/decision.rego": "package gatehouse\n\napplicable := {}\n\n" + rego})
+	return with(t, map[string]string{"gatehouse/decision.rego": "package gatehouse\n\ninstances := data.index.otherwise\n\n" + rego})
 }
 
 const granted = `{"allowed": true, "status": {"code": 200, "reason": "Granted", "message": ""}, "grants": ["g"], "violations": [],
@@ -218,6 +218,15 @@ func TestNoDecisionButTheExactShape(t *testing.T) {
 		{"a code that is a text", change(`200`, `"200"`), "status.code: string"},
 		{"warnings as text", change(`"warnings": []`, `"warnings": "w"`), "warnings: string"},
 		{"annotations of numbers", change(`"auditAnnotations": {}`, `"auditAnnotations": {"k": 1}`), "auditAnnotations: number"},
+		{"a usage key that is a number", change(`"context": {}`, `"context": {}, "usageIdentifierKey": 1`), "usageIdentifierKey: number"},
+		{"a usage key that is null", change(`"context": {}`, `"context": {}, "usageIdentifierKey": null`), "usageIdentifierKey: null"},
+		{"a usage key that is empty", change(`"context": {}`, `"context": {}, "usageIdentifierKey": ""`), "usageIdentifierKey: empty"},
+		{"codes that it cannot know", change(`"context": {}`, `"context": {}, "disclosed": []`), "not one of"},
+		{"too many grants", change(`["g"]`, `[sprintf("g%d", [i]) | some i, _ in `+thousandAndOne+`]`), "grants: 1001: at most 1000"},
+		{"too many violations", change(`"violations": []`, `"violations": [{"constraint": "c", "template": "t", "action": "warn", "message": "m"} | some _ in `+thousandAndOne+`]`), "violations: 1001: at most 1000"},
+		{"too many warnings", change(`"warnings": []`, `"warnings": ["w" | some _ in `+thousandAndOne+`]`), "warnings: 1001: at most 1000"},
+		{"too much context", change(`"context": {}`, `"context": {sprintf("k%d", [i]): "v" | some i, _ in `+thousandAndOne+`}`), "context: 1001: at most 1000"},
+		{"too many annotations", change(`"auditAnnotations": {}`, `"auditAnnotations": {sprintf("k%d", [i]): "v" | some i, _ in `+thousandAndOne+`}`), "auditAnnotations: 1001: at most 1000"},
 		{"context as a list", change(`"context": {}`, `"context": []`), "context: array"},
 		{"context of objects", change(`"context": {}`, `"context": {"a": {}}`), "context: object"},
 		{"allowed by an action with an invisible letter", change(`"violations": []`, `"violations": [{"constraint": "c", "template": "t", "action": "warn\u200b", "message": "m"}]`), "does not follow"},
@@ -239,6 +248,123 @@ func TestNoDecisionButTheExactShape(t *testing.T) {
 				t.Errorf("a decision came with the error: %+v", d)
 			}
 		})
+	}
+}
+
+// thousandAndOne is an array of so many items in Rego.
+var thousandAndOne = `split("` + strings.Repeat(",", 1000) + `", ",")`
+
+// As many as there may be.
+func TestAThousandFindings(t *testing.T) {
+	d, err := policy(t, deciding(t, `decision := `+strings.Replace(granted, `"violations": []`,
+		`"violations": [{"constraint": "c", "template": "t", "action": "warn", "message": "m"} | some i, _ in `+thousandAndOne+`; i > 0]`, 1))).Decide(t.Context(), full())
+	if err != nil || len(d.Violations) != 1000 {
+		t.Errorf("%d violations, %v", len(d.Violations), err)
+	}
+}
+
+func TestUsageIdentifierKey(t *testing.T) {
+	d, err := policy(t, deciding(t, `decision := object.union(`+granted+`, {"usageIdentifierKey": "key-of-acme"})`)).Decide(t.Context(), full())
+	if err != nil || d.UsageIdentifierKey != "key-of-acme" {
+		t.Errorf("got %q, %v", string(d.UsageIdentifierKey), err)
+	}
+	if d, err = policy(t, deciding(t, `decision := `+granted)).Decide(t.Context(), full()); err != nil || d.UsageIdentifierKey != "" {
+		t.Errorf("got %q, %v", string(d.UsageIdentifierKey), err)
+	}
+}
+
+// disclosing changes the shipped policies: two more grants, and a second constraint of another template.
+var disclosing = map[string]string{
+	"authz/orders/more.rego": `package authz.orders
+
+# METADATA
+# custom: {code: orders.delete_own, disclose: true}
+allow contains "orders.delete_own" if {
+	input.request.route in {"DELETE /orders/{id}", "GET /orders"}
+	input.principal.subject == "nobody"
+}
+
+# METADATA
+# custom: {code: orders.secret, disclose: false}
+allow contains "orders.secret" if {
+	input.request.route == "DELETE /orders/{id}"
+	input.principal.subject == "nobody"
+}
+`,
+	"constraints/mfa-for-deletes/data.yaml": "template: require_mfa\nmatch: {routes: [\"DELETE /orders/{id}\"]}\nparameters: {acr: [gold]}\n",
+}
+
+// What a denied client may learn is exact: the grants of its route when it has none, the templates that deny it when it
+// has one, and only those whose METADATA says so.
+func TestDisclosed(t *testing.T) {
+	tests := []struct {
+		name   string
+		change map[string]string
+		route  string
+		roles  []string
+		reason authorizer.Reason
+		want   []string
+	}{
+		{"allowed", nil, "GET /orders/{id}", []string{"customer"}, authorizer.Granted, nil},
+		{"allowed with a warning", nil, "DELETE /orders/{id}", []string{"support"}, authorizer.Granted, nil},
+		{"one grant", nil, "DELETE /orders/{id}", []string{"customer"}, authorizer.NotGranted, []string{"orders.delete"}},
+		{"grants that do not say so", nil, "POST /orders", nil, authorizer.NotGranted, nil},
+		{"no such route", nil, "PATCH /orders", nil, authorizer.NotGranted, nil},
+		{"no route", nil, "", nil, authorizer.NotGranted, nil},
+		{"two grants", disclosing, "DELETE /orders/{id}", nil, authorizer.NotGranted, []string{"orders.delete", "orders.delete_own"}},
+		{"of a list of routes", disclosing, "GET /orders", nil, authorizer.NotGranted, []string{"orders.delete_own"}},
+		{"a template", disclosing, "DELETE /orders/{id}", []string{"support"}, authorizer.ConstraintViolated, []string{"mfa_required"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			in := full()
+			in.Request.Route = tt.route
+			in.Principal.Roles, in.Principal.Permissions, in.Principal.Scopes = tt.roles, []string{}, []string{"openid"}
+			p := policy(t, with(t, tt.change))
+			for range 2 { // one decision's codes are not another's
+				d, err := p.Decide(t.Context(), in)
+				if err != nil || d.Status.Reason != tt.reason || !slices.Equal(d.Disclosed, tt.want) || (d.Disclosed == nil) != (tt.want == nil) {
+					t.Fatalf("%v, %+v", err, d)
+				}
+				for i := range d.Disclosed {
+					d.Disclosed[i] = "overwritten"
+				}
+			}
+		})
+	}
+}
+
+// A finding that only warns, or that stands beside a missing grant, is not why the request was denied.
+func TestDisclosedFollowsTheReason(t *testing.T) {
+	decision := func(grants, action string) string {
+		reason := "ConstraintViolated"
+		if grants == "[]" {
+			reason = "NotGranted"
+		}
+		return `decision := {"allowed": false, "status": {"code": 403, "reason": "` + reason + `", "message": ""}, "grants": ` + grants + `,
+	"violations": [{"constraint": "mfa-for-deletes", "template": "require_mfa", "action": "` + action + `", "message": "m"},
+		{"constraint": "c", "template": "deny_subjects", "action": "deny", "message": "m"}],
+	"warnings": [], "auditAnnotations": {}, "context": {}}`
+	}
+	for _, tt := range []struct {
+		grants, action string
+		want           []string
+	}{
+		{`["g"]`, "deny", []string{"mfa_required"}},
+		{`["g"]`, "Warn", []string{"mfa_required"}}, // misspelt: it denies
+		{`["g"]`, "warn", nil},
+		{`["g"]`, "dryrun", nil},
+		{`[]`, "deny", []string{"orders.delete"}},
+	} {
+		root := with(t, map[string]string{
+			"gatehouse/decision.rego": "package gatehouse\n\ninstances := data.index.otherwise\n\n" + decision(tt.grants, tt.action),
+		})
+		in := full()
+		in.Request.Route = "DELETE /orders/{id}"
+		d, err := policy(t, root).Decide(t.Context(), in)
+		if err != nil || !slices.Equal(d.Disclosed, tt.want) {
+			t.Errorf("%s %s: %v, %v; want %v", tt.grants, tt.action, d.Disclosed, err, tt.want)
+		}
 	}
 }
 
@@ -307,7 +433,7 @@ func TestNowIsTheRequestsTime(t *testing.T) {
 
 func TestLoadNamesTheFault(t *testing.T) {
 	for want, root := range map[string]fs.FS{
-		"no such rule":    with(t, map[string]string{"gatehouse/decision.rego": "package gatehouse\n\napplicable := {}\n"}),
+		"no such rule":    with(t, map[string]string{"gatehouse/decision.rego": "package gatehouse\n\ninstances := data.index.otherwise\n"}),
 		"want METHOD":     with(t, map[string]string{"routes/data.json": `{"orders": {"api": "orders", "answer": "request"}, "DELETE /orders/{id}": {"api": "orders", "answer": "request"}}`}),
 		"file does not":   os.DirFS("none"),
 		"not a policy fi": with(t, map[string]string{"x.bin": "x"}),
@@ -326,7 +452,7 @@ func TestWhatAGenerationNeeds(t *testing.T) {
 	if len(p.Revision()) != 64 {
 		t.Errorf("revision %q", p.Revision())
 	}
-	if got := p.ClaimsRead(); got.Computed || !slices.Equal(got.Names, []string{"acr", "amr"}) {
+	if got := p.ClaimsRead(); got.Computed || !slices.Equal(got.Names, []string{"acr", "amr", "iat", "jti"}) {
 		t.Errorf("claims read: %+v", got)
 	}
 	req := p.Routes().Complete(authorizer.Request{Protocol: authorizer.REST, Method: "GET", Path: []string{"orders", "7"}})

@@ -14,6 +14,7 @@ import (
 	"testing/fstest"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage"
 
 	"gatehouse/internal/bundle"
 	"gatehouse/policies"
@@ -51,8 +52,42 @@ func manyKeys(n int) string {
 
 const template = `package admission.t
 
-violation contains {"constraint": name, "message": "no"} if some name, _ in data.gatehouse.applicable
+violation contains {"constraint": name, "message": "no"} if some name, _ in data.gatehouse.instances.t
 `
+
+// constraint gives one, and its template.
+func constraint(yaml string) map[string]string {
+	return map[string]string{"admission/t/t.rego": template, "constraints/c/data.yaml": yaml}
+}
+
+// declaring gives a constraint and a template that declares parameters, both in YAML.
+func declaring(schema, parameters string) map[string]string {
+	change := constraint("template: t\n" + parameters)
+	change["admission/t/t.rego"] = "# METADATA\n# scope: package\n# custom:\n#   parameters: " + schema + "\n" + template
+	return change
+}
+
+// TestIndex: what is derived at load, for each route and for none of them.
+func TestIndex(t *testing.T) {
+	change := declaring("{type: object}", "parameters: {p: 1}\n")
+	change["routes/data.json"] = `{"GET /orders": {"api": "orders", "answer": "request"}, "POST /orders": {"api": "orders", "answer": "request"}}`
+	change["constraints/d/data.yaml"] = "template: t\nmatch: {routes: [GET /orders]}\n"
+	change["constraints/e/data.yaml"] = "template: t\nmatch: {routes: []}\nenforcementAction: dryrun\n"
+	loaded, err := load(t, minimal(change))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := storage.ReadOne(t.Context(), loaded.Store, storage.MustParsePath("/index"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	everywhere := `{"t": {"c": {"p": 1}, "e": {}}}`
+	want := ast.MustParseTerm(`{"routes": {"GET /orders": {"t": {"c": {"p": 1}, "d": {}, "e": {}}}, "POST /orders": ` + everywhere +
+		`}, "otherwise": ` + everywhere + `}`).Value
+	if got.(ast.Value).Compare(want) != 0 {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
 
 func load(t *testing.T, root fs.FS) (*bundle.Loaded, error) {
 	t.Helper()
@@ -137,9 +172,6 @@ func TestDigest(t *testing.T) {
 
 // Each of these passes OPA's own loader or its strict check, and would fail open, or might.
 func TestRefused(t *testing.T) {
-	constraint := func(yaml string) map[string]string {
-		return map[string]string{"admission/t/t.rego": template, "constraints/c/data.yaml": yaml}
-	}
 	tests := []struct {
 		name   string
 		change map[string]string
@@ -218,6 +250,13 @@ func TestRefused(t *testing.T) {
 		{"routes is a text", constraint("template: t\nmatch: {routes: GET /orders}\n"), []string{"match.routes"}},
 		{"a route that the table lacks", constraint("template: t\nmatch: {routes: [GET /order]}\n"), []string{`"GET /order" is no route`}},
 		{"excluded principals of numbers", constraint("template: t\nmatch: {excludedPrincipals: [1]}\n"), []string{"match.excludedPrincipals"}},
+		{"parameters that nobody declares", constraint("template: t\nparameters: {a: 1}\n"), []string{`constraint "c": parameters: template "t" declares none`}},
+		{"parameters of another type", declaring("{type: object, properties: {a: {type: string}}}", "parameters: {a: 1}\n"), []string{`constraint "c": parameters: a: Invalid type`}},
+		{"parameters misspelt", declaring("{type: object, required: [a], additionalProperties: false}", "parameters: {b: 1}\n"), []string{"a is required", "b is not allowed"}},
+		{"parameters left out", declaring("{type: object, required: [a]}", ""), []string{`constraint "c": parameters`, "a is required"}},
+		{"parameters declared as a text", declaring("object", "parameters: {a: 1}\n"), []string{`template "t": METADATA: custom.parameters`, "want an object"}},
+		{"parameters declared by no schema", declaring("{type: 1}", "parameters: {a: 1}\n"), []string{`template "t": METADATA: custom.parameters is not a JSON Schema`}},
+		{"parameters declared elsewhere", declaring(`{$ref: "http://127.0.0.1:1/schema.json"}`, "parameters: {a: 1}\n"), []string{`template "t": METADATA: custom.parameters is not a JSON Schema`}},
 		{"parameters is a list", constraint("template: t\nparameters: []\n"), []string{"parameters: not an object"}},
 	}
 	for _, tt := range tests {

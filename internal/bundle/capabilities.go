@@ -23,7 +23,7 @@ var allowed = []string{
 	"or", "plus", "print", "product", "regex.match", "rego.metadata.chain", "rego.metadata.rule", "rem", "replace", "round",
 	"semver.compare", "semver.is_valid", "sort", "split", "sprintf", "startswith", "strings.any_prefix_match",
 	"strings.any_suffix_match", "strings.count", "strings.reverse", "substring", "sum",
-	"time.add_date", "time.clock", "time.date", "time.diff", "time.now_ns", "time.parse_duration_ns",
+	"time.add_date", "time.clock", "time.date", "time.diff", "time.format", "time.now_ns", "time.parse_duration_ns",
 	"time.parse_rfc3339_ns", "time.weekday", "to_number", "trim", "trim_left", "trim_prefix", "trim_right", "trim_space",
 	"trim_suffix", "type_name", "union", "upper", "urlquery.decode", "walk",
 }

@@ -28,6 +28,8 @@ type Loaded struct {
 	Store    storage.Store
 	Routes   []string // the keys of data.routes, sorted
 	Claims   Claims
+
+	Disclosed Disclosed
 }
 
 // Entrypoint is the rule that decides.
@@ -47,9 +49,11 @@ func (b *Bundle) Load(ctx context.Context) (*Loaded, error) {
 	if compiler.Compile(parsed.ParsedModules("")); compiler.Failed() {
 		return nil, fmt.Errorf("load policies: %w", compiler.Errors)
 	}
-	if err := checkShape(compiler, parsed.Data); err != nil {
+	disclosed, disclosedErr := disclosed(parsed.ParsedModules(""), compiler, object(parsed.Data["routes"]))
+	if err := errors.Join(checkShape(compiler, parsed.Data), disclosedErr); err != nil {
 		return nil, fmt.Errorf("load policies: %w", err)
 	}
+	parsed.Data["index"] = index(parsed.Data)
 	store := inmem.NewWithOpts(inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	if err := storage.Txn(ctx, store, storage.WriteParams, func(txn storage.Transaction) error {
 		return store.Write(ctx, txn, storage.ReplaceOp, storage.RootPath, parsed.Data)
@@ -62,6 +66,8 @@ func (b *Bundle) Load(ctx context.Context) (*Loaded, error) {
 		Store:    store,
 		Routes:   slices.Sorted(maps.Keys(object(parsed.Data["routes"]))),
 		Claims:   claimsRead(compiler),
+
+		Disclosed: disclosed,
 	}, nil
 }
 
@@ -131,7 +137,7 @@ func (b *Bundle) parse() (*opabundle.Bundle, error) {
 		WithSizeLimitBytes(maxFileBytes).
 		WithBundleName("").
 		WithCapabilities(Capabilities()).
-		WithProcessAnnotations(false).
+		WithProcessAnnotations(true).
 		WithRegoVersion(ast.RegoV1).
 		WithLazyLoadingMode(false).
 		WithSkipBundleVerification(true). // signatures are checked over the whole content, before this
@@ -227,6 +233,7 @@ func checkShape(c *ast.Compiler, data map[string]any) error {
 	for name, entry := range sorted(object(data["constraints"])) {
 		checkConstraint(c, routes, name, entry, fault)
 	}
+	checkParameters(c, object(data["constraints"]), fault)
 	return errors.Join(faults...)
 }
 

@@ -40,9 +40,13 @@ func New(ctx context.Context, c Config) (*authorizer.Authorizer, error) {
 		Headers: settings.auth0.Headers,
 		Query:   settings.auth0.Query,
 		APIs:    settings.apis,
+
+		SimpleResponses:  settings.simple,
+		TokenQuery:       settings.auth0.TokenQuery,
+		TokenSubprotocol: settings.auth0.TokenSubprotocol,
 	})
 	if gatewayErr != nil {
-		gatewayErr = fmt.Errorf("GATEHOUSE_APIS: %w", gatewayErr) // headers and query are checked with the Auth0 document
+		gatewayErr = fmt.Errorf("GATEHOUSE_APIS: %w", gatewayErr) // all else is checked with the Auth0 document
 	}
 	policy, policyErr := pdp.Load(ctx, c.Policies)
 	if settingsErr != nil {
@@ -111,6 +115,7 @@ func authenticator(c token.Config) (*token.Verifier, error) {
 type settings struct {
 	auth0  token.Config
 	apis   []string
+	simple bool // GATEHOUSE_RESPONSE
 	labels map[string]string
 }
 
@@ -123,7 +128,6 @@ var later = map[string]string{
 	"GATEHOUSE_REFRESH":      "",
 	"GATEHOUSE_MAX_STALE":    "",
 	"GATEHOUSE_ANSWER":       "request",
-	"GATEHOUSE_RESPONSE":     "iam",
 }
 
 func read(environment []string) (settings, error) {
@@ -144,7 +148,7 @@ func read(environment []string) (settings, error) {
 	for _, name := range names {
 		neutral, isLater := later[name]
 		switch value := env[name]; {
-		case name == "GATEHOUSE_AUTH0" || name == "GATEHOUSE_STAGE" || name == "GATEHOUSE_APIS":
+		case name == "GATEHOUSE_AUTH0" || name == "GATEHOUSE_STAGE" || name == "GATEHOUSE_APIS" || name == "GATEHOUSE_RESPONSE":
 		case !isLater:
 			faults = append(faults, fmt.Errorf("%s: no such setting", name))
 		case value != "" && name == "GATEHOUSE_TRUST":
@@ -160,6 +164,13 @@ func read(environment []string) (settings, error) {
 		faults = append(faults, fmt.Errorf("GATEHOUSE_AUTH0: %w", err))
 	} else {
 		s.auth0 = auth0
+	}
+	switch response := env["GATEHOUSE_RESPONSE"]; response {
+	case "", "iam":
+	case "simple":
+		s.simple = true
+	default:
+		faults = append(faults, fmt.Errorf("GATEHOUSE_RESPONSE: %q: want iam or simple", response))
 	}
 	if apis := env["GATEHOUSE_APIS"]; apis != "" {
 		s.apis = strings.Split(apis, ",")

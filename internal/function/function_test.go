@@ -121,6 +121,17 @@ func TestNewAcceptsNeutralSettings(t *testing.T) {
 	})
 }
 
+// With GATEHOUSE_RESPONSE=simple only events of payload 2.0 are answered.
+func TestNewChoosesTheResponse(t *testing.T) {
+	auth0 := "GATEHOUSE_AUTH0=" + pinned(t)
+	for response, want := range map[string]string{"": "token_malformed", "iam": "token_malformed", "simple": "response_not_understood"} {
+		var s started
+		if _, code := s.ask(t, []string{auth0, "GATEHOUSE_RESPONSE=" + response}); code != want {
+			t.Errorf("%q: code %q, want %q", response, code, want)
+		}
+	}
+}
+
 // Only the accounts and APIs of the list may ask.
 func TestNewPinsAPIs(t *testing.T) {
 	auth0 := "GATEHOUSE_AUTH0=" + pinned(t)
@@ -156,12 +167,13 @@ func TestNewNamesEveryFault(t *testing.T) {
 		}, ""},
 		{"every later setting", []string{
 			good, "GATEHOUSE_STORE=ssm:/x", `GATEHOUSE_TRUST={"keys":[{"kid":"release-key"}]}`, "GATEHOUSE_THRESHOLD=2", "GATEHOUSE_MIN_SEQUENCE=1",
-			"GATEHOUSE_REFRESH=30s", "GATEHOUSE_MAX_STALE=10m", "GATEHOUSE_ANSWER=api", "GATEHOUSE_RESPONSE=simple",
+			"GATEHOUSE_REFRESH=30s", "GATEHOUSE_MAX_STALE=10m", "GATEHOUSE_ANSWER=api",
 		}, least, []string{
 			"GATEHOUSE_ANSWER=api: not supported yet", "GATEHOUSE_MAX_STALE=10m: not supported yet", "GATEHOUSE_MIN_SEQUENCE=1: not supported yet",
-			"GATEHOUSE_REFRESH=30s: not supported yet", "GATEHOUSE_RESPONSE=simple: not supported yet", "GATEHOUSE_STORE=ssm:/x: not supported yet",
+			"GATEHOUSE_REFRESH=30s: not supported yet", "GATEHOUSE_STORE=ssm:/x: not supported yet",
 			"GATEHOUSE_THRESHOLD=2: not supported yet", "GATEHOUSE_TRUST: not supported yet",
 		}, "release-key"},
+		{"another response", []string{good, "GATEHOUSE_RESPONSE=Simple"}, least, []string{`GATEHOUSE_RESPONSE: "Simple": want iam or simple`}, ""},
 		{"a document that is not JSON", []string{"GATEHOUSE_AUTH0=secret-of-somebody"}, least, []string{"GATEHOUSE_AUTH0: parse auth0 configuration"}, "somebody"},
 		{"policies that do not load", []string{good}, fstest.MapFS{"a.txt": {}}, []string{"read policies: a.txt: not a policy file"}, "GATEHOUSE"},
 	}

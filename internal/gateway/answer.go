@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gatehouse/authorizer"
+	"gatehouse/internal/serverless"
 )
 
 // answer is what the client gets.
@@ -53,8 +55,8 @@ func (a *api) noRoute() *answer {
 
 // unauthorized is also what an HTTP API answers to the function error "Unauthorized": AWS documents that for REST APIs
 // only.
-func (a *api) unauthorized() *answer {
-	return a.message(http.StatusUnauthorized, "UnauthorizedException", "Unauthorized")
+func (c *call) unauthorized() *answer {
+	return c.respond("UNAUTHORIZED", c.api.message(http.StatusUnauthorized, "UnauthorizedException", "Unauthorized"), nil)
 }
 
 // misconfigured says that the authorizer failed, in whatever way.
@@ -65,16 +67,50 @@ func (a *api) misconfigured() *answer {
 	return a.message(http.StatusInternalServerError, "", "Internal Server Error")
 }
 
-func (a *api) denied(e effect) *answer {
-	if a.protocol == authorizer.HTTP {
-		return a.message(http.StatusForbidden, "", "Forbidden")
+func (c *call) denied(e effect, v *verdict) *answer {
+	if c.api.protocol == authorizer.HTTP {
+		return c.api.message(http.StatusForbidden, "", "Forbidden")
 	}
 	text := "User is not authorized to access this resource"
 	if e == explicitDeny {
 		text += " with an explicit deny"
 	}
-	return a.document(http.StatusForbidden, "AccessDeniedException", map[string]any{"Message": text})
+	return c.respond("ACCESS_DENIED", c.api.document(http.StatusForbidden, "AccessDeniedException", map[string]any{"Message": text}), v)
 }
+
+// respond puts what the deployment says about a REST API's gateway response of this type over the default one. A
+// template is filled in as it stands, without any language in it (Developer Guide, "Gateway responses in API Gateway":
+// simple variable substitution). What a variable without a value becomes is documented nowhere: nothing, here.
+func (c *call) respond(kind string, a *answer, v *verdict) *answer {
+	r, custom := c.api.responses[kind]
+	if !custom {
+		return a
+	}
+	if r.Status != 0 {
+		a.status = r.Status
+	}
+	for name, value := range r.Headers {
+		a.header.Set(name, value)
+	}
+	if r.Template != "" {
+		a.body = []byte(contextVariable.ReplaceAllStringFunc(r.Template, func(variable string) string {
+			name := strings.TrimPrefix(variable, "$context.")
+			key, ofAuthorizer := strings.CutPrefix(name, "authorizer.")
+			switch {
+			case ofAuthorizer && v != nil:
+				if value, ok := v.restContext()[key]; ok {
+					return fmt.Sprint(value)
+				}
+			case name == "requestId":
+				return c.id
+			}
+			return ""
+		}))
+	}
+	return a
+}
+
+var contextVariable = regexp.MustCompile(serverless.ContextVariable)
 
 // failed says that the handler failed or answered what the gateway cannot read (Developer Guide, "Handle Lambda errors
 // in API Gateway": 502 on a REST API; "Troubleshooting HTTP API Lambda integrations": 500). A function that ran into its

@@ -3,11 +3,14 @@ package gateway
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"gatehouse/authorizer"
 	"gatehouse/internal/serverless"
@@ -297,15 +300,33 @@ func encode(event any) []byte {
 
 // verdict is what an authorizer answered.
 type verdict struct {
-	principal string
-	policy    policy
-	context   map[string]json.RawMessage
-	latency   time.Duration
+	principal  string
+	policy     policy
+	simple     bool // a simple response: authorized stands for the policy
+	authorized bool
+	context    map[string]json.RawMessage
+	latency    time.Duration
 }
 
-// parseVerdict reads an authorizer's answer (Developer Guide, "Output from an API Gateway Lambda authorizer"). A null
-// anywhere makes AWS refuse the whole of it. On a REST API the context is flat.
-func parseVerdict(payload []byte, p authorizer.Protocol) (*verdict, error) {
+// effect is what the verdict means for a request of this ARN. A simple response is about the request that was asked.
+func (v *verdict) effect(arn string) effect {
+	switch {
+	case !v.simple:
+		return v.policy.evaluate(invokeAction, arn)
+	case v.authorized:
+		return allow
+	}
+	return explicitDeny
+}
+
+// parseVerdict reads an authorizer's answer (Developer Guide, "Output from an API Gateway Lambda authorizer"), which must
+// have the form that the authorizer is configured for ("Working with AWS Lambda authorizers for HTTP APIs": format of a
+// response, troubleshooting). A null anywhere makes AWS refuse the whole of it; of a name given twice no page says which
+// counts, so neither does. On a REST API the context is flat.
+func parseVerdict(payload []byte, p authorizer.Protocol, simple bool) (*verdict, error) {
+	if !jsontext.Value(payload).IsValid() {
+		return nil, errors.New("not JSON, or a name is given twice")
+	}
 	var whole any
 	if err := json.Unmarshal(payload, &whole); err != nil {
 		return nil, fmt.Errorf("not JSON: %w", err)
@@ -317,13 +338,28 @@ func parseVerdict(payload []byte, p authorizer.Protocol) (*verdict, error) {
 	if err := json.Unmarshal(payload, &top); err != nil {
 		return nil, fmt.Errorf("not an object")
 	}
-	v := &verdict{}
-	if err := json.Unmarshal(top["principalId"], &v.principal); err != nil || v.principal == "" {
-		return nil, fmt.Errorf("principalId is not a text with something in it")
+	v := &verdict{simple: simple}
+	if simple {
+		if err := json.Unmarshal(top["isAuthorized"], &v.authorized); err != nil {
+			return nil, errors.New("isAuthorized is not true or false")
+		}
 	}
-	var err error
-	if v.policy, err = parsePolicy(top["policyDocument"]); err != nil {
-		return nil, err
+	for _, name := range []string{"principalId", "policyDocument", "isAuthorized"} {
+		if _, given := top[name]; given && simple != (name == "isAuthorized") {
+			return nil, fmt.Errorf("has %s, while enableSimpleResponses is %t", name, simple)
+		}
+	}
+	if raw, given := top["usageIdentifierKey"]; given && raw[0] != '"' {
+		return nil, errors.New("usageIdentifierKey is not a text")
+	}
+	if !simple {
+		if err := json.Unmarshal(top["principalId"], &v.principal); err != nil || v.principal == "" {
+			return nil, fmt.Errorf("principalId is not a text with something in it")
+		}
+		var err error
+		if v.policy, err = parsePolicy(top["policyDocument"]); err != nil {
+			return nil, err
+		}
 	}
 	if raw, ok := top["context"]; ok {
 		if err := json.Unmarshal(raw, &v.context); err != nil {

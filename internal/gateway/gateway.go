@@ -65,6 +65,7 @@ type api struct {
 	port      string
 	table     authorizer.Routes
 	routes    map[string]*route
+	responses map[string]serverless.GatewayResponse // of a REST API, by type
 	now       func() time.Time
 	newID     func() string
 	integrate time.Duration // how long a handler may take
@@ -213,7 +214,6 @@ func (c Config) check() error {
 			a := e.Authorizer
 			seen[string(e.Protocol)+a.Name] = true
 			fault(a.TTL > 0, "%s authorizer %s: caching is not supported yet: set resultTtlInSeconds to 0", e.Protocol, a.Name)
-			fault(a.SimpleResponses, "%s authorizer %s: simple responses are not supported yet: set enableSimpleResponses to false", e.Protocol, a.Name)
 			for _, s := range a.IdentitySources {
 				fault(s.From != "header" && s.From != "querystring", "%s authorizer %s: identity source %s is not supported yet", e.Protocol, a.Name, s.Expression)
 			}
@@ -264,11 +264,11 @@ func (c Config) function(f serverless.Function) FunctionConfig {
 func newAPI(c Config, p authorizer.Protocol) *api {
 	a := &api{
 		protocol: p, id: RESTAPI, stage: c.Service.Stage, prefix: "/" + c.Service.Stage,
-		region: c.Service.Region, account: c.Account, routes: map[string]*route{},
+		region: c.Service.Region, account: c.Account, routes: map[string]*route{}, responses: c.Service.GatewayResponses,
 		now: time.Now, newID: newID, integrate: 29 * time.Second, authorize: 29 * time.Second,
 	}
 	if p == authorizer.HTTP {
-		a.id, a.stage, a.prefix = HTTPAPI, "$default", ""
+		a.id, a.stage, a.prefix, a.responses = HTTPAPI, "$default", "", nil // an HTTP API has no gateway responses
 		a.integrate, a.authorize = 30*time.Second, 10*time.Second
 	}
 	return a

@@ -177,11 +177,18 @@ func TestOutcomes(t *testing.T) {
 		{"an empty principal", bearer("answer", `{"principalId":"","policyDocument":{"Statement":[`+allowAll+`]}}`), rest500, http500},
 		{"no policy", bearer("answer", `{"principalId":"p"}`), rest500, http500},
 		{"a simple answer", bearer("answer", `{"isAuthorized":true}`), rest500, http500},
+		{"a policy and a simple answer", bearer("answer", policyFor(allowAll)[:len(policyFor(allowAll))-1]+`,"isAuthorized":true}`), rest500, http500},
+		{"an effect twice", bearer("answer", policyFor(`{"Effect":"Deny",`+allowAll[1:])), rest500, http500},
+		{"a statement twice", bearer("answer", strings.Replace(policyFor(allowAll), `"Statement"`, `"Statement":[],"Statement"`, 1)), rest500, http500},
+		{"a principal twice", bearer("answer", strings.Replace(policyFor(allowAll), `"principalId"`, `"principalId":"q","principalId"`, 1)), rest500, http500},
+		{"a usage key", bearer("answer", policyFor(allowAll)[:len(policyFor(allowAll))-1]+`,"usageIdentifierKey":"k"}`), ok, ok},
+		{"a usage key that is a number", bearer("answer", policyFor(allowAll)[:len(policyFor(allowAll))-1]+`,"usageIdentifierKey":1}`), rest500, http500},
 		{"a null condition", bearer("answer", policyFor(`{"Condition":null,`+allowAll[1:])), rest500, http500},
 		{"a null statement", bearer("answer", `{"principalId":"p","policyDocument":{"Statement":null}}`), rest500, http500},
 		{"an unknown effect", bearer("answer", policyFor(strings.ToLower(allowAll))), rest500, http500},
 		{"a null in the context", bearer("answer", policyFor(allowAll)[:len(policyFor(allowAll))-1]+`,"context":{"a":null}}`), rest500, http500},
 		{"a list for a context", bearer("answer", policyFor(allowAll)[:len(policyFor(allowAll))-1]+`,"context":["a"]}`), rest500, http500},
+		{"a number in the context that none can hold", bearer("answer", policyFor(allowAll)[:len(policyFor(allowAll))-1]+`,"context":{"a":1e999}}`), rest500, http500},
 		{"a list in the context", bearer("answer", policyFor(allowAll)[:len(policyFor(allowAll))-1]+`,"context":{"a":["b"]}}`), rest500, ok},
 		{"an object in the context", bearer("answer", policyFor(allowAll)[:len(policyFor(allowAll))-1]+`,"context":{"a":{"b":1}}}`), rest500, ok},
 		{"explicit Deny", bearer("answer", policyFor(allowAll+`,{"Effect":"Deny","Action":"*","Resource":"*"}`)),
@@ -210,6 +217,112 @@ func TestOutcomes(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestSimpleOutcomes walks the table of what an authorizer with enableSimpleResponses can answer.
+func TestSimpleOutcomes(t *testing.T) {
+	g := start(t, config(t, strings.Replace(sample, "v2: {", "v2: {enableSimpleResponses: true, ", 1)))
+	const (
+		failed = `500 {"message":"Internal Server Error"}`
+		denied = `403 {"message":"Forbidden"}`
+	)
+	for _, r := range []struct{ name, header, want string }{
+		{"allowed", bearer("answer", `{"isAuthorized":true}`), "200"},
+		{"allowed with a context", bearer("answer", `{"isAuthorized":true,"context":{"a":{"b":[1]},"sub":"x"}}`), "200"},
+		{"denied", bearer("answer", `{"isAuthorized":false}`), denied},
+		{"denied with a context", bearer("answer", `{"isAuthorized":false,"context":{"denied_by":"x"}}`), denied},
+		{"identity source missing", "X: y", `401 {"message":"Unauthorized"}`},
+		{"error Unauthorized", bearer("error", "Unauthorized"), `401 {"message":"Unauthorized"}`},
+		{"another error", bearer("error", "Unavailable"), failed},
+		{"an empty object", bearer("answer", `{}`), failed},
+		{"null", bearer("answer", `null`), failed},
+		{"true alone", bearer("answer", `true`), failed},
+		{"isAuthorized null", bearer("answer", `{"isAuthorized":null}`), failed},
+		{"isAuthorized as text", bearer("answer", `{"isAuthorized":"true"}`), failed},
+		{"isAuthorized as false text", bearer("answer", `{"isAuthorized":"false"}`), failed},
+		{"isAuthorized as a number", bearer("answer", `{"isAuthorized":1}`), failed},
+		{"isAuthorized as a list", bearer("answer", `{"isAuthorized":[true]}`), failed},
+		{"isAuthorized in another case", bearer("answer", `{"IsAuthorized":true}`), failed},
+		{"isAuthorized twice", bearer("answer", `{"isAuthorized":false,"isAuthorized":true}`), failed},
+		{"a null in the context", bearer("answer", `{"isAuthorized":true,"context":{"a":null}}`), failed},
+		{"a list for a context", bearer("answer", `{"isAuthorized":true,"context":[]}`), failed},
+		{"a policy", bearer("answer", policyFor(allowAll)), failed},
+		{"a policy beside it", bearer("answer", `{"isAuthorized":true,`+policyFor(allowAll)[1:]), failed},
+		{"a principal beside it", bearer("answer", `{"isAuthorized":true,"principalId":"p"}`), failed},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			got := send(t, "GET", g.HTTPURL()+"/orders/42", "", r.header)
+			line := fmt.Sprintf("%d %s", got.status, got.body)
+			if got.status == 200 {
+				line = "200"
+			}
+			if line != r.want {
+				t.Errorf("got  %s\nwant %s", line, r.want)
+			}
+		})
+	}
+	got := send(t, "GET", g.HTTPURL()+"/orders/42", "", bearer("answer", `{"isAuthorized":true,"context":{"sub":"x","n":[1.50]}}`))
+	var e struct {
+		RequestContext struct {
+			Authorizer struct{ Lambda json.RawMessage }
+		}
+	}
+	if err := json.Unmarshal([]byte(got.body), &e); err != nil || string(e.RequestContext.Authorizer.Lambda) != `{"n":[1.50],"sub":"x"}` {
+		t.Errorf("%v: the handler got %s", err, e.RequestContext.Authorizer.Lambda)
+	}
+}
+
+// What the deployment says about a REST API's own answers is what its clients get.
+func TestGatewayResponses(t *testing.T) {
+	const resources = `
+resources:
+  Resources:
+    Denied:
+      Type: AWS::ApiGateway::GatewayResponse
+      Properties:
+        RestApiId: !Ref ApiGatewayRestApi
+        ResponseType: ACCESS_DENIED
+        StatusCode: 404
+        ResponseParameters: {gatewayresponse.header.X-Why: "'not yours'", gatewayresponse.header.Content-Type: "'application/problem+json'"}
+        ResponseTemplates: {application/json: '{"by":"$context.authorizer.denied_by","n":"$context.authorizer.n","who":"$context.authorizer.principalId","id":"$context.requestId","$context":1}'}
+    Unauthorized:
+      Type: AWS::ApiGateway::GatewayResponse
+      Properties:
+        RestApiId: {Ref: ApiGatewayRestApi}
+        ResponseType: UNAUTHORIZED
+        ResponseParameters: {gatewayresponse.header.WWW-Authenticate: "'Bearer'"}
+`
+	g := start(t, config(t, sample+resources))
+	refusal := policyFor(`{"Effect":"Deny","Action":"*","Resource":"*"}`)
+	withContext := refusal[:len(refusal)-1] + `,"context":{"denied_by":"a b","n":1.50}}`
+
+	got := send(t, "GET", g.RESTURL()+"/orders/42", "", bearer("answer", withContext))
+	want := `{"by":"a b","n":"1.50","who":"p","id":"` + got.header.Get("X-Amzn-Requestid") + `","$context":1}`
+	if got.status != 404 || got.body != want || got.header.Get("X-Why") != "not yours" || got.header.Get("Content-Type") != "application/problem+json" ||
+		got.header.Get("X-Amzn-Errortype") != "AccessDeniedException" {
+		t.Errorf("got %+v, want %s", got, want)
+	}
+	got = send(t, "GET", g.RESTURL()+"/orders/42", "", bearer("answer", policyFor("")))
+	if !strings.HasPrefix(got.body, `{"by":"","n":"","who":"p",`) || !json.Valid([]byte(got.body)) {
+		t.Errorf("without a context: %s", got.body)
+	}
+	for _, header := range []string{"X: y", bearer("error", "Unauthorized")} { // before the authorizer is asked, and after
+		got = send(t, "GET", g.RESTURL()+"/orders/42", "", header)
+		if got.status != 401 || got.body != `{"message":"Unauthorized"}` || got.header.Get("Www-Authenticate") != "Bearer" {
+			t.Errorf("got %+v", got)
+		}
+	}
+	// An HTTP API has none, and what no resource speaks of stays as it is.
+	got = send(t, "GET", g.HTTPURL()+"/orders/42", "", bearer("answer", withContext))
+	if got.status != 403 || got.body != `{"message":"Forbidden"}` || got.header.Get("X-Why") != "" {
+		t.Errorf("HTTP: %+v", got)
+	}
+	if got = send(t, "GET", g.HTTPURL()+"/orders/42", "", bearer("error", "Unauthorized")); got.status != 401 || got.header.Get("Www-Authenticate") != "" {
+		t.Errorf("HTTP: %+v", got)
+	}
+	if got = send(t, "GET", g.RESTURL()+"/none", ""); got.status != 403 || got.header.Get("X-Why") != "" {
+		t.Errorf("no route: %+v", got)
 	}
 }
 
@@ -723,7 +836,6 @@ function f: runtime "nodejs20.x" is not supported: want provided.al2023
 line 14: GET /a: cors is not supported yet
 rest authorizer f: caching is not supported yet: set resultTtlInSeconds to 0
 http authorizer simple: caching is not supported yet: set resultTtlInSeconds to 0
-http authorizer simple: simple responses are not supported yet: set enableSimpleResponses to false
 http authorizer simple: identity source $context.routeKey is not supported yet
 line 17: $connect: WebSocket APIs are not supported yet`
 	if err == nil || err.Error() != want {

@@ -160,11 +160,20 @@ func slowGlob(p, t []rune) bool {
 func FuzzParseVerdict(f *testing.F) {
 	f.Add(`{"principalId":"p","policyDocument":{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]},"context":{"a":1}}`)
 	f.Add(`{"principalId":"p","policyDocument":{"Statement":{"Effect":"Deny","NotAction":"x","NotResource":["` + apiARN + `"]}}}`)
+	f.Add(`{"isAuthorized":true,"context":{"a":[{}]}}`)
+	f.Add(`{"isAuthorized":false,"isAuthorized":"true"}`)
 	f.Add(`null`)
 	f.Fuzz(func(t *testing.T, payload string) {
-		v, err := parseVerdict([]byte(payload), "rest")
+		v, err := parseVerdict([]byte(payload), "rest", false)
 		if (v == nil) == (err == nil) {
 			t.Fatalf("got %v and %v", v, err)
+		}
+		s, simpleErr := parseVerdict([]byte(payload), "http", true)
+		if (s == nil) == (simpleErr == nil) || s != nil && v != nil {
+			t.Fatalf("as a simple response %v and %v, as a policy %v and %v", s, simpleErr, v, err)
+		}
+		if s != nil && s.effect(ordersARN) == allow && !strings.Contains(payload, "true") {
+			t.Errorf("allowed by %s", payload)
 		}
 		if err == nil {
 			v.policy.evaluate(invokeAction, ordersARN)

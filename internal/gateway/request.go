@@ -180,7 +180,7 @@ func (c *call) authorized(ctx context.Context) (*verdict, *answer) {
 	}
 	identity, ok := c.identity()
 	if !ok || g.valid != nil && !g.valid.MatchString(identity[0]) {
-		return nil, c.api.unauthorized()
+		return nil, c.unauthorized()
 	}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, c.api.authorize)
@@ -191,19 +191,19 @@ func (c *call) authorized(ctx context.Context) (*verdict, *answer) {
 		g.function.note("request %s: %v", c.id, err)
 		return nil, c.api.misconfigured()
 	case failure != nil && failure.Message == authorizer.ErrUnauthenticated.Error():
-		return nil, c.api.unauthorized()
+		return nil, c.unauthorized()
 	case failure != nil:
 		g.function.note("request %s: authorizer failed: %s", c.id, failure.Type)
 		return nil, c.api.misconfigured()
 	}
-	v, err := parseVerdict(payload, c.api.protocol)
+	v, err := parseVerdict(payload, c.api.protocol, g.SimpleResponses)
 	if err != nil {
 		g.function.note("request %s: authorizer's answer: %v", c.id, err)
 		return nil, c.api.misconfigured()
 	}
 	v.latency = time.Since(began)
-	if e := v.policy.evaluate(invokeAction, c.arn()); e != allow {
-		return nil, c.api.denied(e)
+	if e := v.effect(c.arn()); e != allow {
+		return nil, c.denied(e, v)
 	}
 	return v, nil
 }

@@ -25,6 +25,8 @@ type Service struct {
 	Region    string // provider.region, or "us-east-1"
 	Functions []Function
 	HTTPCORS  bool // provider.httpApi.cors is set
+
+	GatewayResponses map[string]GatewayResponse // of the REST API, by type: "ACCESS_DENIED"
 }
 
 // Function is one Lambda function.
@@ -112,8 +114,8 @@ func Read(doc []byte, env func(string) (string, bool)) (*Service, error) {
 // would change what a route means (refused). Names follow the framework's configuration reference, v3.
 var (
 	topKeys = keys{
-		read:   "service provider package custom functions",
-		ignore: "app configValidationMode console deprecationNotificationMode disabledDeprecations frameworkVersion layers org outputs params plugins resources useDotenv variablesResolutionMode",
+		read:   "service provider package custom functions resources",
+		ignore: "app configValidationMode console deprecationNotificationMode disabledDeprecations frameworkVersion layers org outputs params plugins useDotenv variablesResolutionMode",
 	}
 	providerKeys = keys{
 		read: "name stage region runtime timeout memorySize environment httpApi apiGateway",
@@ -189,6 +191,7 @@ func (r *reader) service() *Service {
 	for _, f := range r.functions {
 		s.Functions = append(s.Functions, r.function(f, provider, artifact))
 	}
+	s.GatewayResponses = r.gatewayResponses(top["resources"])
 	return s
 }
 

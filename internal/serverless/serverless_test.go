@@ -3,6 +3,7 @@ package serverless
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -194,6 +195,31 @@ functions:
 	}
 }
 
+func TestGatewayResponses(t *testing.T) {
+	const denied = `Denied: {Type: "AWS::ApiGateway::GatewayResponse", Properties: {RestApiId: !Ref ApiGatewayRestApi, ResponseType: ACCESS_DENIED,
+        StatusCode: "403", ResponseParameters: {gatewayresponse.header.X-A: "'a b'"}, ResponseTemplates: {application/json: '{"d":"$context.authorizer.denied_by"}'}}}`
+	const unauthorized = `Unauthorized: {Type: "AWS::ApiGateway::GatewayResponse", Properties: {RestApiId: {Ref: ApiGatewayRestApi}, ResponseType: "${self:custom.type}"}}`
+	want := map[string]GatewayResponse{
+		"ACCESS_DENIED": {Status: 403, Headers: map[string]string{"X-A": "a b"}, Template: `{"d":"$context.authorizer.denied_by"}`},
+		"UNAUTHORIZED":  {Headers: map[string]string{}},
+	}
+	for name, resources := range map[string]string{
+		"a mapping":         "resources:\n  Outputs: !Sub x\n  Resources:\n      " + denied + "\n      " + unauthorized + "\n",
+		"a list":            "resources:\n  - Resources:\n      " + denied + "\n  - Resources:\n      " + unauthorized + "\n  - ${file(more.yml)}\n  - Conditions: {}\n",
+		"among other files": "resources:\n  Resources:\n      " + denied + "\n      " + unauthorized + "\n      More: ${file(more.yml)}\n      Kind: {Type: \"${ssm:/x}\"}\n      Macro: !Transform {Name: x}\n",
+	} {
+		s := read(t, head+"custom: {type: UNAUTHORIZED}\n"+resources)
+		if !reflect.DeepEqual(s.GatewayResponses, want) {
+			t.Errorf("%s: got %+v", name, s.GatewayResponses)
+		}
+	}
+	for _, resources := range []string{"", "resources: ${file(all.yml)}\n", "resources: {Resources: '${file(all.yml)}'}\n", "resources: null\n", "resources: {Outputs: {}}\n"} {
+		if s := read(t, head+resources); len(s.GatewayResponses) != 0 {
+			t.Errorf("%s: got %+v", resources, s.GatewayResponses)
+		}
+	}
+}
+
 func TestNoFunctions(t *testing.T) {
 	if s := read(t, head); len(s.Functions) != 0 || s.HTTPCORS {
 		t.Errorf("got %+v", s)
@@ -279,6 +305,9 @@ func TestFaultsNameTheirLine(t *testing.T) {
 	value := func(v string) string {
 		return head + "functions:\n  f:\n    handler: bootstrap\n    environment:\n      V: " + v + "\n"
 	}
+	response := func(properties string) string {
+		return head + "\nresources:\n  Resources:\n    R:\n      Type: AWS::ApiGateway::GatewayResponse\n      Properties: " + properties + "\n"
+	}
 	for _, c := range []struct{ name, doc, want string }{
 		{"empty", "", "read serverless.yml: empty"},
 		{"no YAML", "a: [", "read serverless.yml: yaml: "},
@@ -315,6 +344,21 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"Fn::Join", value("{'Fn::Join': [a, [b]]}"), "line 9: functions.f.environment.V: CloudFormation's Fn::Join has no value"},
 		{"Fn for a list", head + "functions:\n  f: {handler: x, events: !Split [a, b]}\n", "line 6: functions.f.events: want a list"},
 		{"Fn for a mapping", head + "functions:\n  f: {handler: x, environment: {Ref: b}}\n", "line 6: functions.f.environment: want a mapping"},
+
+		{"gateway response of no API", response("{ResponseType: UNAUTHORIZED}"), "line 8: resources.Resources.R.RestApiId: want the API of this file, {Ref: ApiGatewayRestApi}"},
+		{"gateway response of another API", response("{RestApiId: !Ref Other, ResponseType: UNAUTHORIZED}"), "line 10: resources.Resources.R.RestApiId: want"},
+		{"gateway response of an API by its id", response("{RestApiId: a1b2c3, ResponseType: UNAUTHORIZED}"), "line 10: resources.Resources.R.RestApiId: want"},
+		{"gateway response without properties", response("null"), "line 8: resources.Resources.R.ResponseType is missing"},
+		{"gateway response of no type", response("{RestApiId: !Ref ApiGatewayRestApi}"), "line 8: resources.Resources.R.ResponseType is missing"},
+		{"gateway response of another type", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: DEFAULT_4XX}"), `line 10: resources.Resources.R.ResponseType "DEFAULT_4XX" is not supported yet: want one of ACCESS_DENIED, UNAUTHORIZED`},
+		{"gateway response's unknown property", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, Status: 1}"), `unknown key "Status"`},
+		{"gateway response's status", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, StatusCode: 200}"), "StatusCode: want a whole number from 400 to 599"},
+		{"gateway response's parameter", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseParameters: {gatewayresponse.header.X: method.request.header.Y}}"), "gatewayresponse.header.X is not supported yet"},
+		{"gateway response's parameter of a path", response(`{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseParameters: {gatewayresponse.path.X: "'a'"}}`), "gatewayresponse.path.X is not supported yet"},
+		{"gateway response's content type", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseTemplates: {text/html: x}}"), `unknown key "text/html"`},
+		{"gateway response's variable", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseTemplates: {application/json: $context.error.messageString}}"), "$context.error.messageString is not supported yet"},
+		{"gateway response twice", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED}") +
+			"    S: {Type: \"AWS::ApiGateway::GatewayResponse\", Properties: {RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED}}\n", "line 11: resources.Resources.S: a second response of type UNAUTHORIZED"},
 
 		{"unset variable", value("${env:SECRET}"), "line 9: variable ${env:SECRET} has no value and no fallback"},
 		{"unset option", value("${opt:x}"), "line 9: variable ${opt:x} has no value"},

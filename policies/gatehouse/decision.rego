@@ -6,6 +6,7 @@
 #   satisfied. Nothing here names an API, a template or a constraint, so adding one touches no line of this file.
 package gatehouse
 
+import data.gatehouse.scan
 import data.gatehouse.shape
 import future.keywords.not
 
@@ -15,40 +16,39 @@ import future.keywords.not
 #   Always defined, for every input. Without a grant the reason is NotGranted, whatever the constraints found, as
 #   authorization comes before admission; `violations` lists their findings all the same.
 # entrypoint: true
-decision := {
-	"allowed": _allowed,
-	"status": _status,
-	"grants": sort(_grants),
-	"violations": sort(_violations),
-	"warnings": sort({v.message | some v in _violations; v.action == "warn"}),
+decision := object.union(_metered(status), {
+	"allowed": status.code == 200,
+	"status": status,
+	"grants": grants,
+	"violations": violations,
+	"warnings": sort({v.message | some v in violations; v.action == "warn"}),
 	"auditAnnotations": {},
-	"context": _context,
+	"context": _context(status),
+}) if {
+	grants := sort(_grants)
+	violations := sort(_violations)
+	status := _status(grants, [v.message | some v in violations; not v.action in {"warn", "dryrun"}])
 }
 
 # METADATA
-# title: Applicable
+# title: Instances
 # description: |
-#   The constraints that this request must satisfy, by name. No match, or no routes in it, means every route. Templates
-#   iterate this and pick the constraints that name them. A constraint is left out only by a match that is well-formed:
-#   one that is misspelt or of another type applies to every route and spares nobody.
-applicable[name] := c if {
-	some name, c in _constraints
-	not _out_of_scope(c)
-	not _excluded(c)
-}
+#   The parameters of every constraint that looks at this request: `instances[template][constraint]`. A template
+#   iterates its own. An authorizer reads them out of `data.index`, which it derives from `data.constraints` when it
+#   loads them; the plain opa program, which has no such index, scans `data.constraints` on each request.
+instances := found if {
+	found := data.index.routes[input.request.route]
+} else := found if {
+	found := data.index.otherwise
+} else := scan.instances
 
-default _allowed := false
-
-_allowed if {
-	count(_grants) > 0
-	count(_denials) == 0
-}
-
-_status := {"code": 200, "reason": "Granted", "message": ""} if {
-	_allowed
+# Only the two exact words spare a request: a misspelt action denies.
+_status(grants, denials) := {"code": 200, "reason": "Granted", "message": ""} if {
+	count(grants) > 0
+	count(denials) == 0
 } else := {"code": 403, "reason": "NotGranted", "message": _not_granted} if {
-	count(_grants) == 0
-} else := {"code": 403, "reason": "ConstraintViolated", "message": sort(_denials)[0].message}
+	count(grants) == 0
+} else := {"code": 403, "reason": "ConstraintViolated", "message": denials[0]}
 
 default _not_granted := "no grant: the request names no route"
 
@@ -67,69 +67,44 @@ _grants contains code if {
 
 # What an API's package adds for its handlers: an object of strings. It is passed on as it stands, since the authorizer
 # refuses a decision of another shape, while dropping a value here would hide the mistake.
-default _context := {}
+_context(status) := data.authz[_api].context if {
+	status.code == 200
+} else := {}
 
-_context := data.authz[_api].context if _allowed
+# The API key that the request counts for, where a REST API's usage plan asks the authorizer; passed on likewise.
+_metered(status) := {"usageIdentifierKey": data.authz[_api].usage_identifier_key} if {
+	status.code == 200
+} else := {}
 
-# Only the two exact words spare a request: a misspelt action denies.
-_denials contains v if {
-	some v in _violations
-	not v.action in {"warn", "dryrun"}
+_violations contains v if {
+	some template, _ in instances
+	found := data.admission[template].violation
+	is_set(found)
+	some finding in found
+	v := _violation(template, finding)
+	not _excluded(v.constraint)
 }
 
 _violations contains v if {
-	some template in _templates
-	some finding in _findings(template)
-	_about(finding, template)
+	not data.index
+	some v in scan.faults
+}
+
+_violation(template, finding) := v if {
+	shape.fields(finding, {"constraint", "message"})
+	is_string(finding.message)
+	_ = instances[template][finding.constraint]
 	v := {
 		"constraint": finding.constraint,
 		"template": template,
-		"action": _action(applicable[finding.constraint]),
+		"action": _action(data.constraints[finding.constraint]),
 		"message": finding.message,
 	}
-}
-
-_violations contains v if {
-	some template in _templates
-	some finding in _findings(template)
-	not _about(finding, template)
-	v := {
-		"constraint": _text(finding, "constraint"),
-		"template": template,
-		"action": "deny",
-		"message": "template: a finding must be {constraint, message}, about a constraint in scope that uses the template",
-	}
-}
-
-_violations contains v if {
-	some name, c in applicable
-	not is_set(data.admission[c.template].violation)
-	v := {
-		"constraint": name,
-		"template": _text(c, "template"),
-		"action": "deny",
-		"message": "template: missing, or its violation is not a set",
-	}
-}
-
-_violations contains v if {
-	type_name(data.constraints) != "object"
-	v := {"constraint": "", "template": "", "action": "deny", "message": "constraints: want an object, by name"}
-}
-
-_constraints := data.constraints if is_object(data.constraints)
-
-_templates contains c.template if some c in applicable
-
-_findings(template) := found if {
-	found := data.admission[template].violation
-	is_set(found)
-}
-
-_about(finding, template) if {
-	shape.fields(finding, {"constraint", "message"})
-	is_string(finding.message)
-	applicable[finding.constraint].template == template
+} else := {
+	"constraint": _text(finding, "constraint"),
+	"template": template,
+	"action": "deny",
+	"message": "template: a finding must be {constraint, message}, about a constraint in scope that uses the template",
 }
 
 _action(c) := c.enforcementAction if {
@@ -140,13 +115,8 @@ _text(object, field) := object[field] if {
 	is_string(object[field])
 } else := ""
 
-_out_of_scope(c) if {
-	shape.strings(c.match.routes)
-	count(c.match.routes) > 0
-	not input.request.route in c.match.routes
-}
-
-_excluded(c) if {
-	is_array(c.match.excludedPrincipals)
-	input.principal.subject in c.match.excludedPrincipals
+_excluded(name) if {
+	match := data.constraints[name].match
+	is_array(match.excludedPrincipals)
+	input.principal.subject in match.excludedPrincipals
 }

@@ -128,6 +128,19 @@ test_allow_misshapen_context_stands if {
 	}
 }
 
+test_allow_usage_key_of_the_api if {
+	decision := decide(granted, {"authz": {
+		"orders": {"allow": {"orders.read"}, "usage_identifier_key": "key-of-acme"},
+		"admin": {"usage_identifier_key": "key-of-others"},
+	}})
+	decision == object.union(allowed([], []), {"usageIdentifierKey": "key-of-acme"})
+}
+
+test_deny_usage_key_stays_inside if {
+	decision := decide(granted, {"authz": {"orders": {"allow": set(), "usage_identifier_key": "key-of-acme"}}})
+	decision == not_granted("GET /orders")
+}
+
 test_deny_context_stays_inside if {
 	decision := decide(granted, {"authz": {"orders": {"allow": set(), "context": {"tenant": "acme"}}}})
 	decision == not_granted("GET /orders")
@@ -344,7 +357,36 @@ test_allow_out_of_scope[note] if {
 
 # An exclusion needs a subject to exclude.
 test_deny_absent_subject_is_not_excluded if {
-	applicable := gatehouse.applicable with input as {"request": {"route": "GET /orders"}}
-		with data.constraints as {"c": {"template": "t", "match": {"excludedPrincipals": ["auth0|cust"]}}}
-	applicable == {"c": {"template": "t", "match": {"excludedPrincipals": ["auth0|cust"]}}}
+	decision := decide({"request": {"route": "GET /orders"}}, {
+		"constraints": {"c": {"template": "t", "match": {"excludedPrincipals": ["auth0|cust", null]}}},
+		"admission": finding,
+	})
+	decision == denied("m", [{"constraint": "c", "template": "t", "action": "deny", "message": "m"}])
+}
+
+# With an index, the instances are what it says, and data.constraints is not scanned.
+test_allow_instances_of_the_index[note] if {
+	some note, case in {
+		"a route": {"route": "GET /orders", "want": {"t": {"c": {"p": 1}}}},
+		"another route": {"route": "POST /orders", "want": {}},
+		"an unknown route": {"route": "GET /elsewhere", "want": {"t": {"d": {}}}},
+		"no route": {"route": null, "want": {"t": {"d": {}}}},
+	}
+	instances := gatehouse.instances with input as {"request": {"route": case.route}}
+		with data.constraints as {"scanned": {"template": "t"}}
+		with data.index as {
+			"routes": {"GET /orders": {"t": {"c": {"p": 1}}}, "POST /orders": {}},
+			"otherwise": {"t": {"d": {}}},
+		}
+	instances == case.want
+}
+
+# An authorizer that made an index has refused whatever a scan finds at fault.
+test_allow_no_faults_with_an_index if {
+	decision := gatehouse.decision with input as granted
+		with data.routes as fixture.routes
+		with data.authz as fixture.authz
+		with data.constraints as null
+		with data.index as {"routes": {"GET /orders": {}}, "otherwise": {}}
+	decision == allowed([], [])
 }

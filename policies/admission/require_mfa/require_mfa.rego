@@ -14,36 +14,27 @@
 package admission.require_mfa
 
 import data.gatehouse
-import data.gatehouse.shape
 import future.keywords.not
 
 # METADATA
 # title: Only one factor was used
 # description: A finding for each constraint that the login behind the token does not satisfy.
-violation contains {"constraint": name, "message": message} if {
-	some name, c in gatehouse.applicable
-	c.template == "require_mfa"
-	message := _fault(c)
+# custom:
+#   code: mfa_required
+#   disclose: true
+violation contains {"constraint": name, "message": "multi-factor authentication is required"} if {
+	some name, parameters in gatehouse.instances.require_mfa
+	not _satisfied(parameters)
 }
 
-_fault(c) := "parameters: want acr, a list of strings, and nothing else" if {
-	not _configured(c)
+_satisfied(parameters) if {
+	is_array(parameters.acr)
+	is_string(input.principal.claims.acr)
+	input.principal.claims.acr in parameters.acr
 }
 
-_fault(c) := "multi-factor authentication is required" if {
-	_configured(c)
-	not _satisfied(c.parameters)
-}
-
-_configured(c) if {
-	shape.fields(c.parameters, {"acr"})
-	shape.strings(c.parameters.acr)
-	count(c.parameters.acr) > 0
-}
-
-_satisfied(parameters) if input.principal.claims.acr in parameters.acr
-
-_satisfied(_) if {
+_satisfied(parameters) if {
+	is_array(parameters.acr)
 	is_array(input.principal.claims.amr)
 	"mfa" in input.principal.claims.amr
 }

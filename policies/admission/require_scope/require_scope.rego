@@ -12,34 +12,19 @@
 package admission.require_scope
 
 import data.gatehouse
-import data.gatehouse.shape
 import future.keywords.not
 
 # METADATA
 # title: Scopes are missing
 # description: A finding for each constraint that the token's scopes do not satisfy.
-violation contains {"constraint": name, "message": message} if {
-	some name, c in gatehouse.applicable
-	c.template == "require_scope"
-	message := _fault(c)
-}
-
-_fault(c) := "parameters: want scopes, a list of strings, and nothing else" if {
-	not _configured(c)
-}
-
-_fault(c) := "the token lacks a required scope" if {
-	_configured(c)
-	not _satisfied(c.parameters)
-}
-
-_configured(c) if {
-	shape.fields(c.parameters, {"scopes"})
-	shape.strings(c.parameters.scopes)
-	count(c.parameters.scopes) > 0
+violation contains {"constraint": name, "message": "the token lacks a required scope"} if {
+	some name, parameters in gatehouse.instances.require_scope
+	not _satisfied(parameters)
 }
 
 _satisfied(parameters) if {
+	is_array(parameters.scopes)
+	count(parameters.scopes) > 0
 	is_array(input.principal.scopes)
 	every scope in parameters.scopes {
 		scope in input.principal.scopes

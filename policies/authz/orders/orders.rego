@@ -64,6 +64,7 @@ allow contains "orders.create" if {
 # description: A scope is not enough, the user must have been granted it.
 # custom:
 #   code: orders.delete
+#   disclose: true
 allow contains "orders.delete" if {
 	input.request.route == "DELETE /orders/{id}"
 	principal.has_permission("delete:orders")

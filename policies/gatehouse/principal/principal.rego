@@ -9,23 +9,24 @@ package gatehouse.principal
 # METADATA
 # title: Has permission
 # description: Whether the token, or `data.attributes.roles` for one of the token's roles, gives the permission.
-has_permission(permission) if _listed(permission, input.principal.permissions)
+has_permission(permission) if {
+	is_array(input.principal.permissions)
+	permission in input.principal.permissions
+}
 
 has_permission(permission) if {
 	is_array(input.principal.roles)
 	some role in input.principal.roles
-	_listed(permission, data.attributes.roles[role])
+	is_array(data.attributes.roles[role])
+	permission in data.attributes.roles[role]
 }
 
 # METADATA
 # title: Has scope or permission
 # description: Whether the token carries the scope of this name, or the caller has the permission of this name.
-has_scope_or_permission(name) if _listed(name, input.principal.scopes)
+has_scope_or_permission(name) if {
+	is_array(input.principal.scopes)
+	name in input.principal.scopes
+}
 
 has_scope_or_permission(name) if has_permission(name)
-
-# `in` alone would look into the values of an object too.
-_listed(name, names) if {
-	is_array(names)
-	name in names
-}

@@ -2,7 +2,7 @@ package gatehouse.principal_test
 
 import data.gatehouse.principal
 
-roles := {"clerk": ["read:orders", "write:orders"], "guard": ["admin:users"], "text": "read:orders", "none": null}
+roles := {"clerk": ["read:orders", "write:orders"], "guard": ["admin:users"], "text": "read:orders", "none": null, "object": {"0": "read:orders"}}
 
 test_allow_permission[note] if {
 	some note, caller in {
@@ -31,7 +31,7 @@ test_deny_permission[note] if {
 		"object permissions": {"permissions": {"0": "read:orders"}},
 		"text roles": {"roles": "clerk"},
 		"object roles": {"roles": {"0": "clerk"}},
-		"misshapen roles": {"roles": ["text", "none", 1, null]},
+		"misshapen roles": {"roles": ["text", "none", "object", 1, null]},
 		"text scopes": {"scopes": "read:orders"},
 		"object scopes": {"scopes": {"0": "read:orders"}},
 	}

@@ -1,0 +1,198 @@
+package pdp
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net/netip"
+	"reflect"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"gatehouse/authorizer"
+	"gatehouse/policies"
+)
+
+func loads(t *testing.T, root fs.FS) *Policy {
+	t.Helper()
+	p, err := Load(context.Background(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestSettled: what reads more of the input than the principal and the route, in whatever way, is worked out each time.
+func TestSettled(t *testing.T) {
+	for _, tt := range []struct {
+		body string
+		want bool
+	}{
+		{`1 == 1`, true},
+		{`input.principal.subject == "s"`, true},
+		{`input.principal.claims[_] == "s"`, true},
+		{`input["principal"].subject == "s"`, true},
+		{`input.request.route == "GET /a"`, true},
+		{`data.routes[input.request.route].api == "a"`, true},
+		{`some x in input.principal.scopes; x == "s"`, true},
+		{`data.lib.principal`, true},
+		{`data.lib.said(input.principal.subject)`, true},
+		{`lower(input.principal.subject) == "s"`, true},
+		{`every x in input.principal.scopes { x == "s" }`, true},
+		{`{x | x := input.principal.scopes[_]} == {"s"}`, true},
+
+		{`input.request.time == "t"`, false},
+		{`input.request == {}`, false},
+		{`input == {}`, false},
+		{`input.version == "v1"`, false},
+		{`x := input; x.request.time == "t"`, false},
+		{`some k; input[k].time == "t"`, false},
+		{`some k; input.request[k] == "t"`, false},
+		{`walk(input, [_, "t"])`, false},
+		{`object.get(input, ["request", "time"], "") == "t"`, false},
+		{`time.now_ns() > 0`, false},
+		{`time.clock([time.now_ns(), "UTC"])[0] == 1`, false},
+		{`not input.request.source_ip`, false},
+		{`{x | x := input.request.params[_]} == {"s"}`, false},
+		{`every x in input.request.path { x == "s" }`, false},
+		{`data.routes[input.request.params.id].api == "a"`, false},
+		{`data.lib.time`, false},
+		{`data.lib.deep`, false},
+		{`data.lib.otherwise`, false},
+		{`data.lib.said(input.request.time)`, false},
+		{`data.lib.late("t")`, false},
+		{`data.lib[input.principal.subject]`, false},
+		{`data.lib.principal with input.principal.subject as "s"`, false},
+	} {
+		modules := map[string]*ast.Module{
+			"lib.rego": ast.MustParseModule(`package lib
+
+principal if input.principal.subject == "s"
+
+said(x) if x == "s"
+
+time if input.request.time == "t"
+
+late(t) if input.request.time == t
+
+deep if { some x in [1]; x > 0; _deeper }
+
+_deeper if time
+
+otherwise if { input.principal.machine } else if { input.request.time == "t" }
+`),
+			"r.rego": ast.MustParseModule("package r\n\nrule if { " + tt.body + " }\n\nuser if rule\n\nset contains 1 if not user\n"),
+		}
+		c := ast.NewCompiler()
+		if c.Compile(modules); c.Failed() {
+			t.Fatalf("%s: %v", tt.body, c.Errors)
+		}
+		settled := settledIn(c)
+		for _, ref := range []string{"data.r.rule", "data.r.user", "data.r.set", "data.r.set[1]"} {
+			if got := settled.covers(ast.MustParseRef(ref)); got != tt.want {
+				t.Errorf("%s: %s: settled %t, want %t", tt.body, ref, got, tt.want)
+			}
+		}
+		if settled.covers(ast.MustParseRef("data.r")) || settled.covers(ast.MustParseRef("data.unknown.rule")) {
+			t.Errorf("%s: what is no rule counts as settled", tt.body)
+		}
+	}
+}
+
+// drawn is a request of one principal.
+func drawn(random *rand.Rand, routes []string, memo *authorizer.Memo) authorizer.Input {
+	pick := func(of ...string) string { return of[random.IntN(len(of))] }
+	at := time.Date(2026, 11, 20+random.IntN(7), random.IntN(24), 0, 0, 0, time.UTC)
+	return authorizer.Input{
+		Version: authorizer.InputVersion,
+		Request: authorizer.Request{
+			API: "a", Stage: "dev", Protocol: authorizer.REST, Method: pick("GET", "DELETE"), Route: routes[random.IntN(len(routes))],
+			Params: map[string]string{"id": pick("auth0|cust", "auth0|other")}, Time: at,
+			SourceIP: netip.MustParseAddr(pick("203.0.113.9", "10.0.0.1", "2001:db8::1")),
+		},
+		Principal: authorizer.Principal{
+			Issuer: "https://t.example/", Subject: "auth0|cust", Organization: "org_home", Audience: []string{"a"}, Scopes: []string{"openid"},
+			Permissions: []string{}, Roles: []string{"support"}, ExpiresAt: at.Add(time.Hour),
+			Claims: map[string]any{"amr": []any{"pwd"}}, Memo: memo,
+		},
+	}
+}
+
+// TestKnownPrincipal: whoever is met again gets the decisions of a stranger, request by request, from many at once.
+func TestKnownPrincipal(t *testing.T) {
+	p := loads(t, policies.FS)
+	routes := append([]string{"", "GET /elsewhere"}, p.table...)
+	memo := new(authorizer.Memo)
+	var group sync.WaitGroup
+	for worker := range 2 {
+		group.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(worker), 7))
+			for range 100 {
+				in := drawn(random, routes, memo)
+				known, err := p.Decide(context.Background(), in)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				in.Principal.Memo = nil
+				fresh, err := p.Decide(context.Background(), in)
+				if err != nil || !reflect.DeepEqual(known, fresh) {
+					t.Errorf("%s at %s from %s: known %+v, fresh %+v, %v", in.Request.Route, in.Request.Time, in.Request.SourceIP, known, fresh, err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	kept := 0
+	memo.Load().(*remembered).routes.Range(func(route, known any) bool {
+		kept++
+		if route == "" || route == "GET /elsewhere" {
+			t.Errorf("route %q is remembered: nothing bounds such routes", route)
+		}
+		if len(known.(*documents).entries) == 0 {
+			t.Errorf("nothing is remembered for %s", route)
+		}
+		return true
+	})
+	if kept != len(p.table) {
+		t.Errorf("%d routes remembered, want %d", kept, len(p.table))
+	}
+}
+
+// A principal that comes back after the policy changed is decided by the new one.
+func TestMemoOfAnotherPolicy(t *testing.T) {
+	granting := func(subject string) *Policy {
+		return loads(t, fstest.MapFS{
+			".manifest":        {Data: []byte(`{"roots": ["gatehouse", "authz", "routes"], "rego_version": 1}`)},
+			"routes/data.json": {Data: []byte(`{"GET /a": {"api": "a", "answer": "request"}}`)},
+			"authz/a/a.rego":   {Data: fmt.Appendf(nil, "package authz.a\n\nallow contains \"a\" if input.principal.subject == %q\n", subject)},
+			"gatehouse/d.rego": {Data: []byte(`package gatehouse
+
+decision := {
+	"allowed": true, "grants": ["a"], "violations": [], "warnings": [], "auditAnnotations": {}, "context": {},
+	"status": {"code": 200, "reason": "Granted", "message": ""},
+} if data.authz.a.allow == {"a"} else := {
+	"allowed": false, "grants": [], "violations": [], "warnings": [], "auditAnnotations": {}, "context": {},
+	"status": {"code": 403, "reason": "NotGranted", "message": ""},
+}
+`)},
+		})
+	}
+	in := drawn(rand.New(rand.NewPCG(1, 1)), []string{"GET /a"}, new(authorizer.Memo))
+	for _, tt := range []struct {
+		policy *Policy
+		want   bool
+	}{{granting("auth0|cust"), true}, {granting("auth0|other"), false}, {granting("auth0|cust"), true}} {
+		for range 3 {
+			if d, err := tt.policy.Decide(t.Context(), in); err != nil || d.Allowed != tt.want {
+				t.Errorf("allowed %t, %v; want %t", d.Allowed, err, tt.want)
+			}
+		}
+	}
+}
