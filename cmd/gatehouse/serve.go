@@ -28,10 +28,11 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	f := flags("serve", "[flags]")
 	config := f.String("config", "serverless.yml", "the `file` that deploys the API")
 	dist := f.String("dist", "dist", "`directory` of the built functions, each in NAME/bootstrap")
-	dir := f.String("keys", keyDir, "`directory` of the issuer's key and of the logs")
+	dir := f.String("keys", keyDir, "`directory` of the issuer's keys and of the logs")
 	rest := f.String("rest", restAddr, "`address` of the REST API")
 	http := f.String("http", httpAddr, "`address` of the HTTP API")
 	tokens := f.String("issuer", issuerAddr, "`address` of the issuer")
+	spa := f.String("spa", spaOrigins, "`origins` on this machine where the issuer lets a single-page application log people in, separated by commas")
 	if err := parse(f, args, 0, s.out); err != nil {
 		return err
 	}
@@ -39,11 +40,7 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	defer stop()
 	slog.SetDefault(slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 
-	key, err := issuer.LoadOrCreateKey(*dir)
-	if err != nil {
-		return refused("%w", err)
-	}
-	auth0, err := issuer.Start(ctx, issuer.Config{Addr: *tokens, Key: key, Audience: issuer.Audience})
+	auth0, err := issuer.Start(ctx, issuer.Config{Addr: *tokens, Keys: *dir, Audience: issuer.Audience, SPA: strings.Split(*spa, ",")})
 	if err != nil {
 		return refused("%w%s", err, hint(err, "--issuer"))
 	}
@@ -67,7 +64,7 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	}
 	defer api.Close()
 
-	welcome(s.out, api.RESTURL(), api.HTTPURL(), auth0.URL(), *dir)
+	welcome(s.out, api.RESTURL(), api.HTTPURL(), auth0.URL(), *dir, *spa)
 	<-ctx.Done()
 	stop() // a second Ctrl-C ends the program at once, and the functions with it
 	fmt.Fprintln(s.out, "\nstopping")
@@ -119,7 +116,7 @@ func localAuth0(issuerURL string) (string, error) {
 	return string(doc), err
 }
 
-func welcome(w io.Writer, rest, http, issuerURL, dir string) {
+func welcome(w io.Writer, rest, http, issuerURL, dir, spa string) {
 	token := `$(bin/gatehouse token --as customer`
 	if flags := tokenFlags(issuerURL, dir); flags != "" {
 		token += flags
@@ -140,10 +137,14 @@ Try it from another terminal:
   curl -i -X DELETE %[2]s/orders/42 -H "Authorization: Bearer %[4]s"      # 403: not granted
   curl -i -X DELETE %[2]s/orders/42 -H "Authorization: Bearer %[5]s"   # 204, with a warning: no MFA
 
+A single-page application logs people in with Auth0's SDK: domain %[7]s, clientId %[8]s, audience %[9]s,
+from %[10]s. New signing keys: bin/gatehouse rotate%[11]s
+
 People: customer, support, admin, suspended, outsider, machine. Decisions appear below; the records are in
 %[6]s. Ctrl-C ends everything.
 
-`, rest, http, issuerURL, token, admin, filepath.Join(dir, "authorizer.log"))
+`, rest, http, issuerURL, token, admin, filepath.Join(dir, "authorizer.log"),
+		strings.TrimSuffix(issuerURL, "/"), issuer.SPAID, issuer.Audience, strings.ReplaceAll(spa, ",", " or "), keyFlag(dir))
 }
 
 // tokenFlags are the flags that `gatehouse token` needs where this system is not at its usual place.
@@ -152,10 +153,14 @@ func tokenFlags(issuerURL, dir string) string {
 	if issuerURL != "http://"+issuerAddr+"/" {
 		fmt.Fprintf(&b, " --issuer %s", issuerURL)
 	}
-	if dir != keyDir {
-		fmt.Fprintf(&b, " --keys %s", dir)
+	return b.String() + keyFlag(dir)
+}
+
+func keyFlag(dir string) string {
+	if dir == keyDir {
+		return ""
 	}
-	return b.String()
+	return " --keys " + dir
 }
 
 // logs keeps what the functions print: all of it in DIR/FUNCTION.log, and on the screen a short line for each decision

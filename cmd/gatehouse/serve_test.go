@@ -136,7 +136,7 @@ func TestServe(t *testing.T) {
 	var code int
 	var ended sync.WaitGroup
 	ended.Go(func() {
-		code = run(ctx, args, stdio{nil, screen, &faults, nil})
+		code = run(ctx, args, stdio{out: screen, err: &faults})
 		screen.Close()
 	})
 	var text strings.Builder
@@ -154,6 +154,8 @@ func TestServe(t *testing.T) {
 		"REST API   http://127.0.0.1:", "/dev\n", "HTTP API   http://127.0.0.1:", "issuer     http://127.0.0.1:",
 		"token --as customer --issuer http://127.0.0.1:", "token --as admin --issuer http://127.0.0.1:", " --keys " + w.dir + ")",
 		filepath.Join(w.dir, "authorizer.log"), "\nstopping\n",
+		"domain http://127.0.0.1:", "clientId spa, audience https://api.example.com", "from http://127.0.0.1:8790 or http://localhost:8790.",
+		"gatehouse rotate --keys " + w.dir + "\n",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, text.String())
@@ -193,7 +195,7 @@ func TestServeEndedBeforeItStarted(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	var out, faults bytes.Buffer
-	if code := run(ctx, args, stdio{nil, &out, &faults, nil}); code != exitRefused || out.Len() > 0 ||
+	if code := run(ctx, args, stdio{out: &out, err: &faults}); code != exitRefused || out.Len() > 0 ||
 		!strings.Contains(faults.String(), context.Canceled.Error()) {
 		t.Errorf("exit %d, out %q, err %q", code, out.String(), faults.String())
 	}

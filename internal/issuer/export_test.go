@@ -17,5 +17,5 @@ var (
 	FormOf        = formOf
 	ParseKey      = parseKey
 	MaxKeyFile    = maxKeyFile
-	MachineClient = machineClient{}
+	MachineClient = machineClient()
 )

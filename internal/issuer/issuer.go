@@ -1,17 +1,23 @@
-// Package issuer is an Auth0-like issuer for this machine: it signs access tokens for the sample people and answers the
-// machine client's token requests, so that the authorizer can be run and tried without an Auth0 tenant.
+// Package issuer is an Auth0-like issuer for this machine: it logs the sample people in for a single-page application that
+// uses Auth0's SDK, answers the machine client's token requests and signs tokens for the command line, so that the
+// authorizer can be run and tried without an Auth0 tenant.
 //
-// The protocol is github.com/zitadel/oidc's (package op): its routes, its reading of requests and client credentials,
-// its grants and its error documents. What is ours is who exists (people.go), what a token says (token.go), what signs
-// it (key.go) and where Auth0 differs from the standard (provider.go): the audience parameter, JSON request bodies and
-// the status of a refusal.
+// The protocol is github.com/zitadel/oidc's (package op): its routes, its reading and checking of requests and client
+// credentials, its grants and its error documents. What is ours is who exists (people.go) and which applications
+// (client.go), what a token says (token.go, grant.go), what signs it (key.go), the login and what it leaves behind
+// (authorize.go, logout.go, memory.go), and where Auth0 differs from the standard (provider.go): the audience parameter,
+// JSON request bodies and the status of a refusal.
 //
-// It listens on a loopback address only and speaks plain http. Its one client secret is public knowledge: nothing
-// that it signs may ever be trusted outside this machine.
+// It listens on a loopback address only and speaks plain http. Its one client secret is public knowledge and its people
+// have no passwords: nothing that it signs may ever be trusted outside this machine. Everything but its keys is in memory,
+// bounded in number and age, and ends with it.
+//
+// A browser sends the session cookie to every port of the host that set it, and, from a hidden iframe, only where page and
+// issuer are of one site: silent authentication needs a page under 127.0.0.1 when the issuer is there, not under localhost.
 //
 // The library reports requests that it refuses, and its routes when it starts, to [log/slog]'s default logger, which
-// is the command's to set. Of a request those lines quote at most the path, the grant type and the audience. No error of
-// this package holds a token, a secret or a claim's value.
+// is the command's to set. Of a request those lines quote at most the path, the grant type, the audience, the scopes, the
+// client, the redirect URI and the state. No error of this package holds a token, a secret or a claim's value.
 package issuer
 
 import (
@@ -28,9 +34,10 @@ import (
 
 // Config is what an issuer needs. All of it is required.
 type Config struct {
-	Addr     string // loopback IP address and port, "127.0.0.1:8789"; port 0 takes a free one
-	Key      *Key   // signs every token
-	Audience string // the one API that tokens are issued for, "https://api.example.com"
+	Addr     string   // loopback IP address and port, "127.0.0.1:8789"; port 0 takes a free one
+	Keys     string   // directory of the signing keys, as in LoadOrCreateKey; what is written there later is followed
+	Audience string   // the one API that tokens are issued for, "https://api.example.com"
+	SPA      []string // origins of the single-page application on this machine, "http://127.0.0.1:8790"
 }
 
 // Issuer is a running issuer. Close ends it.
@@ -50,14 +57,17 @@ func Start(ctx context.Context, c Config) (*Issuer, error) {
 
 func start(ctx context.Context, c Config, now func() time.Time) (*Issuer, error) {
 	addr, err := loopback(c.Addr)
-	faults := []error{err, ctx.Err()}
-	if c.Key == nil {
-		faults = append(faults, errors.New("no signing key"))
+	faults := []error{err, ctx.Err(), originFaults(c.SPA)}
+	if c.Keys == "" {
+		faults = append(faults, errors.New("no directory of signing keys"))
 	}
 	if c.Audience == "" {
 		faults = append(faults, errors.New("no audience"))
 	}
 	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("start issuer: %w", err)
+	}
+	if _, err := LoadOrCreateKey(c.Keys); err != nil {
 		return nil, fmt.Errorf("start issuer: %w", err)
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr.String())
@@ -68,7 +78,7 @@ func start(ctx context.Context, c Config, now func() time.Time) (*Issuer, error)
 		return nil, fmt.Errorf("start issuer on %s: %w", addr, err)
 	}
 	url := "http://" + listener.Addr().String() + "/"
-	return serve(ctx, listener, url, newProvider(url, c.Key, c.Audience, now)), nil
+	return serve(ctx, listener, url, newProvider(url, c, now)), nil
 }
 
 func serve(ctx context.Context, listener net.Listener, url string, handler http.Handler) *Issuer {

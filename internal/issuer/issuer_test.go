@@ -39,7 +39,15 @@ func TestMain(m *testing.M) {
 		os.Exit(printKey(dir))
 	}
 	slog.SetDefault(slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	var err error
+	if testKeys, err = os.MkdirTemp("", "issuer-keys"); err != nil {
+		panic(err)
+	}
+	if _, err = issuer.LoadOrCreateKey(testKeys); err != nil {
+		panic(err)
+	}
 	code := m.Run()
+	os.RemoveAll(testKeys)
 	for _, secret := range []string{issuer.MachineSecret, wrongSecret, "eyJ"} {
 		if strings.Contains(logged.String(), secret) {
 			os.Stderr.WriteString("the log holds a secret or the beginning of a token: " + secret + "\n")
@@ -54,27 +62,35 @@ const wrongSecret = "wrong-secret-that-nobody-may-see"
 // now is when every test's tokens are issued. It lies within a day, so that verifiers with a clock of their own agree.
 var now = time.Now().Add(-time.Minute).Truncate(time.Second)
 
-var testKey = sync.OnceValues(func() (*issuer.Key, error) {
-	dir, err := os.MkdirTemp("", "issuer-key")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	return issuer.LoadOrCreateKey(dir)
-})
+// testKeys is a directory with keys that no test changes. TestMain makes it and takes it away.
+var testKeys string
 
-func key(t *testing.T) *issuer.Key {
+func key(t testing.TB) *issuer.Key {
 	t.Helper()
-	k, err := testKey()
+	k, err := issuer.LoadOrCreateKey(testKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
 
+const (
+	spa       = "http://127.0.0.1:8790"
+	spaByName = "http://localhost:8790"
+)
+
+func config() issuer.Config {
+	return issuer.Config{Addr: "127.0.0.1:0", Keys: testKeys, Audience: issuer.Audience, SPA: []string{spa, spaByName}}
+}
+
 func run(t *testing.T) *issuer.Issuer {
 	t.Helper()
-	i, err := issuer.StartAt(t.Context(), issuer.Config{Addr: "127.0.0.1:0", Key: key(t), Audience: issuer.Audience}, func() time.Time { return now })
+	return runWith(t, config(), func() time.Time { return now })
+}
+
+func runWith(t *testing.T, c issuer.Config, clock func() time.Time) *issuer.Issuer {
+	t.Helper()
+	i, err := issuer.StartAt(t.Context(), c, clock)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,15 +222,17 @@ func TestKeySetIsPublic(t *testing.T) {
 	if err := json.Unmarshal(key(t).Public(), &own); err != nil {
 		t.Fatal(err)
 	}
-	if len(served.Keys) != 1 || len(own.Keys) != 1 {
-		t.Fatalf("%d keys served, %d by Public; want one", len(served.Keys), len(own.Keys))
+	if len(served.Keys) != 2 || len(own.Keys) != 2 {
+		t.Fatalf("%d keys served, %d by Public; want the current one and the next", len(served.Keys), len(own.Keys))
 	}
-	for member, value := range served.Keys[0] {
-		if !strings.Contains(" kty kid use alg n e ", " "+member+" ") {
-			t.Errorf("member %q is served", member)
-		}
-		if own.Keys[0][member] != value {
-			t.Errorf("member %q is served otherwise than Public gives it", member)
+	for n, key := range served.Keys {
+		for member, value := range key {
+			if !strings.Contains(" kty kid use alg n e ", " "+member+" ") {
+				t.Errorf("member %q is served", member)
+			}
+			if own.Keys[n][member] != value {
+				t.Errorf("member %q is served otherwise than Public gives it", member)
+			}
 		}
 	}
 	if k := served.Keys[0]; k["kty"] != "RSA" || k["use"] != "sig" || k["alg"] != "RS256" || k["kid"] == "" {
@@ -388,21 +406,15 @@ func TestScopesGranted(t *testing.T) {
 	}
 }
 
-// What the next steps bring is refused in words, and the discovery document does not speak of it.
-func TestNotSupportedYet(t *testing.T) {
+// What is not here is refused in words.
+func TestNotSupported(t *testing.T) {
 	i := run(t)
-	for _, path := range []string{"authorize?client_id=spa&response_type=code&redirect_uri=http%3A%2F%2F127.0.0.1%2F", "v2/logout", "healthz"} {
+	for _, path := range []string{"healthz", "ready"} {
 		if got := get(t, i.URL()+path); got.status != http.StatusNotFound || !strings.Contains(got.body, "not implemented") {
 			t.Errorf("GET %s: %d %q", path, got.status, got.body)
 		}
 	}
-	r := newPost(t, i, formType, "")
-	r.URL.Path = "/userinfo"
-	r.Header.Set("Authorization", "Bearer x")
-	if got := do(t, r); got.status != http.StatusNotFound || !strings.Contains(got.body, "not implemented") {
-		t.Errorf("POST /userinfo: %d %q", got.status, got.body)
-	}
-	for _, path := range []string{"", "keys", "introspect", "oauth/token/", "device_authorization", "revoke"} {
+	for _, path := range []string{"", "keys", "introspect", "oauth/token/", "device_authorization", "revoke", "u/login/"} {
 		if got := get(t, i.URL()+path); got.status != http.StatusNotFound {
 			t.Errorf("GET /%s: %d %q, want 404", path, got.status, got.body)
 		}
@@ -459,14 +471,20 @@ func TestStartRefuses(t *testing.T) {
 	defer taken.Close()
 	ended, end := context.WithCancel(t.Context())
 	end()
-	good := issuer.Config{Addr: "127.0.0.1:0", Key: key(t), Audience: issuer.Audience}
+	good := config()
 	at := func(addr string) issuer.Config { c := good; c.Addr = addr; return c }
+	from := func(origins ...string) issuer.Config { c := good; c.SPA = origins; return c }
+	noKeys := good
+	noKeys.Keys = filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(noKeys.Keys, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		ctx    context.Context
 		config issuer.Config
 		want   []string
 	}{
-		"nothing given":    {t.Context(), issuer.Config{}, []string{"address", "no signing key", "no audience"}},
+		"nothing given":    {t.Context(), issuer.Config{}, []string{"address", "no directory of signing keys", "no audience", "no SPA origin"}},
 		"every address":    {t.Context(), at("0.0.0.0:0"), []string{"not a loopback"}},
 		"every v6 address": {t.Context(), at("[::]:0"), []string{"not a loopback"}},
 		"another machine":  {t.Context(), at("203.0.113.9:8789"), []string{"not a loopback"}},
@@ -475,7 +493,13 @@ func TestStartRefuses(t *testing.T) {
 		"no host":          {t.Context(), at(":8789"), []string{"want a loopback IP address"}},
 		"no port":          {t.Context(), at("127.0.0.1"), []string{"want a loopback IP address"}},
 		"port in use":      {t.Context(), at(taken.Addr().String()), []string{"is in use", "another port"}},
-		"context ended":    {ended, good, []string{"start issuer", "context canceled"}},
+		"no keys":          {t.Context(), noKeys, []string{"load signing keys", issuer.KeyFile}},
+		"bad origins": {t.Context(), from("http://127.0.0.1:8790/", "http://127.0.0.1?x", "ftp://127.0.0.1", "http://", "http://user@127.0.0.1",
+			"127.0.0.1:8790", "", "null", "http://%zz", "https://spa.example", "http://127.0.0.1.evil.example", "http://10.0.0.1"), []string{
+			`"http://127.0.0.1:8790/": want scheme`, `"http://127.0.0.1?x": want scheme`, `"ftp://127.0.0.1": want scheme`, `"http://": want`,
+			`"http://user@127.0.0.1": want`, `"127.0.0.1:8790": want`, `"": want`, `"null": want`, `"http://%zz": want`,
+			`"https://spa.example": want localhost`, `"http://127.0.0.1.evil.example": want localhost`, `"http://10.0.0.1": want localhost`}},
+		"context ended": {ended, good, []string{"start issuer", "context canceled"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, err := issuer.Start(c.ctx, c.config)
@@ -493,7 +517,7 @@ func TestStartRefuses(t *testing.T) {
 }
 
 func TestIssuerEnds(t *testing.T) {
-	good := issuer.Config{Addr: "127.0.0.1:0", Key: key(t), Audience: issuer.Audience}
+	good := config()
 	ends := map[string]func(*issuer.Issuer, context.CancelFunc) error{
 		"by Close":         func(i *issuer.Issuer, _ context.CancelFunc) error { return i.Close() },
 		"by Close, twice":  func(i *issuer.Issuer, _ context.CancelFunc) error { return errors.Join(i.Close(), i.Close()) },
@@ -545,11 +569,7 @@ func TestCloseTellsWhyItHadEnded(t *testing.T) {
 // A token that cannot be made is the server's fault, and no token.
 func TestTokenFault(t *testing.T) {
 	noClock := func() time.Time { return time.Time{} }
-	i, err := issuer.StartAt(t.Context(), issuer.Config{Addr: "127.0.0.1:0", Key: key(t), Audience: issuer.Audience}, noClock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer i.Close()
+	i := runWith(t, config(), noClock)
 	if got := do(t, newPost(t, i, formType, grant().Encode())); got.status != http.StatusInternalServerError || !strings.Contains(got.body, "server_error") {
 		t.Errorf("%d %s, want 500 server_error", got.status, got.body)
 	}

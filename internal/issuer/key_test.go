@@ -64,7 +64,7 @@ func TestKeyIsKept(t *testing.T) {
 		t.Error("a caller can change the key's document")
 	}
 
-	var file map[string]string
+	var file map[string]map[string]string
 	content, err := os.ReadFile(filepath.Join(dir, issuer.KeyFile))
 	if err != nil {
 		t.Fatal(err)
@@ -72,8 +72,13 @@ func TestKeyIsKept(t *testing.T) {
 	if err := json.Unmarshal(content, &file); err != nil {
 		t.Fatal(err)
 	}
-	if file["kty"] != "RSA" || file["use"] != "sig" || file["alg"] != "RS256" || file["kid"] == "" || file["d"] == "" {
-		t.Error("the file lacks a member of a private signing JWK")
+	for _, role := range []string{"current", "next"} {
+		if k := file[role]; k["kty"] != "RSA" || k["use"] != "sig" || k["alg"] != "RS256" || k["kid"] == "" || k["d"] == "" {
+			t.Errorf("the %s key lacks a member of a private signing JWK", role)
+		}
+	}
+	if len(file) != 2 {
+		t.Errorf("%d keys, want two", len(file))
 	}
 }
 
@@ -143,22 +148,38 @@ func ellipticKey(t testing.TB) []byte {
 
 func TestKeyFileRefused(t *testing.T) {
 	good := goodKeyFile(t)
-	with := func(member, value string) []byte {
-		var file map[string]string
-		if err := json.Unmarshal(good, &file); err != nil {
+	changed := func(change func(keys map[string]map[string]string)) []byte {
+		var keys map[string]map[string]string
+		if err := json.Unmarshal(good, &keys); err != nil {
 			t.Fatal(err)
 		}
-		file[member] = value
-		if value == "" {
-			delete(file, member)
-		}
-		changed, err := json.Marshal(file)
+		change(keys)
+		content, err := json.Marshal(keys)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return changed
+		return content
 	}
-	public := bytes.TrimSuffix(bytes.TrimPrefix(key(t).Public(), []byte(`{"keys":[`)), []byte(`]}`))
+	with := func(member, value string) []byte {
+		return changed(func(keys map[string]map[string]string) {
+			keys["current"][member] = value
+			if value == "" {
+				delete(keys["current"], member)
+			}
+		})
+	}
+	as := func(role string, jwk []byte) []byte {
+		return changed(func(keys map[string]map[string]string) {
+			keys[role] = nil
+			if err := json.Unmarshal(jwk, new(map[string]string)); err != nil {
+				t.Fatal(err)
+			}
+			members := map[string]string{}
+			_ = json.Unmarshal(jwk, &members)
+			keys[role] = members
+		})
+	}
+	public, _, _ := bytes.Cut(bytes.TrimPrefix(key(t).Public(), []byte(`{"keys":[`)), []byte(`,{`))
 	for name, c := range map[string]struct {
 		content []byte
 		mode    fs.FileMode
@@ -172,9 +193,15 @@ func TestKeyFileRefused(t *testing.T) {
 		"followed by text":      {append(bytes.Clone(good), "x"...), 0o600, []string{"damaged"}},
 		"too long":              {append(bytes.Clone(good), strings.Repeat(" ", issuer.MaxKeyFile)...), 0o600, []string{"damaged"}},
 		"of mixed keys":         {with("n", strings.Repeat("A", 341)+"B"), 0o600, []string{"damaged"}},
-		"public":                {public, 0o600, []string{"not an RSA private key"}},
-		"an elliptic curve":     {ellipticKey(t), 0o600, []string{"not an RSA private key", `alg is not "RS256"`}},
-		"short":                 {shortKey(t), 0o600, []string{"fewer than 2048 bits", "no kid", "use", "alg"}},
+		"public":                {as("current", public), 0o600, []string{"current: not an RSA private key"}},
+		"an elliptic curve":     {as("next", ellipticKey(t)), 0o600, []string{"next: not an RSA key", `alg is not "RS256"`}},
+		"short":                 {as("next", shortKey(t)), 0o600, []string{"next: fewer than 2048 bits", "no kid", "use", "alg"}},
+		"a private previous":    {as("previous", shortKey(t)), 0o600, []string{"previous: not an RSA public key"}},
+		"no current":            {changed(func(keys map[string]map[string]string) { delete(keys, "current") }), 0o600, []string{"current: not an RSA key"}},
+		"no next":               {changed(func(keys map[string]map[string]string) { delete(keys, "next") }), 0o600, []string{"next: not an RSA key"}},
+		"one key twice":         {changed(func(keys map[string]map[string]string) { keys["next"] = keys["current"] }), 0o600, []string{"share a kid"}},
+		"another role":          {changed(func(keys map[string]map[string]string) { keys["other"] = keys["next"] }), 0o600, []string{"damaged"}},
+		"one JWK":               {shortKey(t), 0o600, []string{"damaged"}},
 		"without a kid":         {with("kid", ""), 0o600, []string{"no kid"}},
 		"for encryption":        {with("use", "enc"), 0o600, []string{`use is not "sig"`}},
 		"of another algorithm":  {with("alg", "PS256"), 0o600, []string{`alg is not "RS256"`}},
@@ -197,8 +224,9 @@ func TestKeyFileRefused(t *testing.T) {
 					t.Errorf("error %q, want %q in it", err, want)
 				}
 			}
-			var members map[string]string
-			if json.Unmarshal(c.content, &members) == nil {
+			var keys map[string]map[string]string
+			_ = json.Unmarshal(c.content, &keys)
+			for _, members := range keys {
 				for _, member := range []string{"d", "p", "q", "kid"} {
 					if value := members[member]; len(value) > 1 && strings.Contains(err.Error(), value) {
 						t.Errorf("the error quotes member %s", member)
@@ -234,10 +262,10 @@ func TestKeyDirectoryRefused(t *testing.T) {
 		deep = filepath.Join(deep, strings.Repeat("d", min(room-1, 200)))
 	}
 	for name, want := range map[string]string{
-		deep:     "create signing key",
+		deep:     "create signing keys",
 		plain:    "not a directory",
 		occupied: "not a regular file",
-		dangling: "create signing key",
+		dangling: "create signing keys",
 	} {
 		_, err := issuer.LoadOrCreateKey(name)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), filepath.Join(name, issuer.KeyFile)) {
@@ -249,7 +277,7 @@ func TestKeyDirectoryRefused(t *testing.T) {
 // Whatever passes for a key publishes nothing private.
 func FuzzParseKey(f *testing.F) {
 	f.Add(goodKeyFile(f))
-	f.Add(shortKey(f))
+	f.Add([]byte(`{"current":` + string(shortKey(f)) + `,"next":null,"previous":{}}`))
 	f.Add([]byte(`{"kty":"RSA","d":""}`))
 	f.Add([]byte(`{`))
 	f.Fuzz(func(t *testing.T, content []byte) {
@@ -261,9 +289,11 @@ func FuzzParseKey(f *testing.F) {
 		if err := json.Unmarshal(k.Public(), &set); err != nil {
 			t.Fatal(err)
 		}
-		for member := range set.Keys[0] {
-			if !strings.Contains(" kty kid use alg n e ", " "+member+" ") {
-				t.Errorf("member %q is public", member)
+		for _, key := range set.Keys {
+			for member := range key {
+				if !strings.Contains(" kty kid use alg n e ", " "+member+" ") {
+					t.Errorf("member %q is public", member)
+				}
 			}
 		}
 		if _, err := issuer.Mint(k, "http://127.0.0.1/", issuer.People()[0].Claims(issuer.Audience, now)); err != nil {

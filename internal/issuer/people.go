@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // The sample API and its machine client, for development on one machine.
@@ -14,7 +16,7 @@ const (
 	MachineSecret = "robot-secret-for-this-machine"   // published on purpose; see the package comment
 	RolesClaim    = "https://gatehouse.example/roles" // where tokens carry roles: Auth0 wants custom claims namespaced
 	Lifetime      = 24 * time.Hour                    // Auth0's default for an API's access tokens
-	spaID         = "spa"                             // client id of the sample single-page application
+	SPAID         = "spa"                             // client id of the sample single-page application; it has no secret
 	machineSuffix = "@clients"                        // what Auth0 appends to a client id for the client's own subject
 )
 
@@ -31,7 +33,7 @@ type Person struct {
 // People are the sample API's callers, in the order of the documentation. The caller owns the result.
 func People() []Person {
 	user := func(name, subject, role, organization string) Person {
-		return Person{name, subject, spaID, []string{role}, []string{"openid"}, organization}
+		return Person{name, subject, SPAID, []string{role}, []string{"openid"}, organization}
 	}
 	return []Person{
 		user("customer", "auth0|cust", "customer", "org_home"),
@@ -60,6 +62,27 @@ func PersonNamed(name string) (Person, error) {
 	}
 	return people[i], nil
 }
+
+// profile is what the person's ID tokens and the userinfo endpoint say beside sub, by the scopes that allow it (OpenID
+// Connect Core section 5.4).
+func (p Person) profile(scopes []string) map[string]any {
+	claims := map[string]any{}
+	if slices.Contains(scopes, oidc.ScopeProfile) {
+		claims["name"] = p.Title()
+		claims["nickname"] = p.Name
+	}
+	if slices.Contains(scopes, oidc.ScopeEmail) {
+		claims["email"] = p.Name + "@example.com"
+		claims["email_verified"] = true
+	}
+	if p.Organization != "" {
+		claims["org_id"] = p.Organization
+	}
+	return claims
+}
+
+// Title is the person's name as people write it: "Customer".
+func (p Person) Title() string { return strings.ToUpper(p.Name[:1]) + p.Name[1:] }
 
 // Claims are what a token issued now says of the person.
 func (p Person) Claims(audience string, now time.Time) Claims {

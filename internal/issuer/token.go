@@ -61,7 +61,7 @@ func (c Claims) document(issuerURL string) (map[string]any, error) {
 		client = owner
 	}
 	if client == "" {
-		client = spaID
+		client = SPAID
 	}
 	// Both must hold before a subject counts as a machine (rule 37): a user's name may end as a machine's does.
 	isMachine = isMachine && owner == client
@@ -73,9 +73,9 @@ func (c Claims) document(issuerURL string) (map[string]any, error) {
 	d["iss"], d["sub"], d["azp"] = issuerURL, c.Subject, client
 	d["iat"], d["exp"] = c.IssuedAt.Unix(), c.ExpiresAt.Unix()
 	d["aud"] = c.Audience
-	if slices.Contains(c.Scopes, "openid") && !isMachine {
+	if userinfo := issuerURL + "userinfo"; slices.Contains(c.Scopes, "openid") && !isMachine && c.Audience != userinfo {
 		// Auth0: "Get Access Tokens": with openid the token is good for the userinfo endpoint too, and aud an array.
-		d["aud"] = []string{c.Audience, issuerURL + "userinfo"}
+		d["aud"] = []string{c.Audience, userinfo}
 	}
 	if isMachine {
 		d["gty"] = "client-credentials"

@@ -185,10 +185,10 @@ func TestMachineClient(t *testing.T) {
 	if len(c.RedirectURIs())+len(c.PostLogoutRedirectURIs())+len(c.ResponseTypes()) != 0 || c.LoginURL("x") != "" {
 		t.Error("the machine can be sent to a login")
 	}
-	if c.DevMode() || c.IDTokenUserinfoClaimsAssertion() || c.IDTokenLifetime() != 0 || c.ClockSkew() != 0 {
+	if c.IDTokenUserinfoClaimsAssertion() || c.ClockSkew() != 0 {
 		t.Error("the machine has what no machine needs")
 	}
-	if c.ApplicationType().String() != "web" || c.AuthMethod() == "none" || c.AccessTokenType().String() != "JWT" {
+	if c.ApplicationType().String() != "web" || c.AuthMethod() == "none" || c.AccessTokenType().String() != "JWT" || c.IDTokenLifetime() != 10*time.Hour {
 		t.Errorf("type %s, method %s, token %s", c.ApplicationType(), c.AuthMethod(), c.AccessTokenType())
 	}
 	if !c.IsScopeAllowed("read:orders") || c.IsScopeAllowed("openid") {
