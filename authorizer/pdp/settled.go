@@ -52,8 +52,12 @@ func (r *remembered) remember(route string, settled settledRules, d *documents) 
 // and the route, be it by way of other rules. What cannot be told counts as not settled.
 type settledRules map[string]bool
 
-// covers says whether a document depends on settled rules only: those it is in, and those that are in it.
+// covers says whether a document depends on settled rules only: those it is in, and those that are in it. What a function
+// gave is filed under the function's own reference and its arguments.
 func (s settledRules) covers(ref ast.Ref) bool {
+	if function, ok := ref[0].Value.(ast.Ref); ok {
+		return s[function.String()]
+	}
 	found := false
 	for n := 2; n <= len(ref); n++ {
 		if settled, is := s[ref[:n].String()]; is {

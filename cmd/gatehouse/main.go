@@ -3,11 +3,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -31,18 +33,22 @@ type stdio struct {
 	in       io.Reader
 	out, err io.Writer
 	env      []string
+	colour   bool // out is a terminal whose user wants colours
 }
 
 var verbs = []verb{
 	{"serve", "the whole system on this machine: API Gateway, the functions, an issuer", serve},
 	{"token", "a token of the local issuer", mintToken},
+	{"rotate", "new signing keys for the local issuer", rotate},
 	{"authorize", "authorizer events in, exactly what the Lambda answers out", authorize},
 	{"routes", "the route table from serverless.yml, as policy data", routes},
+	{"can-i", "whether somebody may do something, or all that they may do", canI},
+	{"explain", "why a request was decided as it was", explain},
 	{"test", "Rego tests with coverage", test},
 }
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr, os.Environ()}))
+	os.Exit(run(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr, os.Environ(), coloured(os.Stdout, os.Environ())}))
 }
 
 func run(ctx context.Context, args []string, s stdio) int {
@@ -50,14 +56,23 @@ func run(ctx context.Context, args []string, s stdio) int {
 		usage(s.err)
 		return exitUsage
 	}
-	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+	switch args[0] {
+	case "-h", "--help":
 		usage(s.out)
 		return exitDone
+	case "help":
+		if len(args) == 1 {
+			usage(s.out)
+			return exitDone
+		}
+		args = []string{args[1], "--help"}
 	}
 	for _, v := range verbs {
 		if v.name != args[0] {
 			continue
 		}
+		out := &counted{Writer: s.out}
+		s.out = out
 		err := v.run(ctx, args[1:], s)
 		var r *result
 		switch {
@@ -66,9 +81,12 @@ func run(ctx context.Context, args []string, s stdio) int {
 		case !errors.As(err, &r):
 			r = &result{exitUnknown, err}
 		}
+		if out.n == 0 && wantsJSON(v.name, args[1:]) {
+			_ = writeJSON(out, failed{r.Error()})
+		}
 		fmt.Fprintf(s.err, "gatehouse %s: %v\n", v.name, r.err)
 		if r.code == exitUsage {
-			fmt.Fprintf(s.err, "`gatehouse %s -h` lists the flags\n", v.name)
+			fmt.Fprintf(s.err, "`gatehouse help %s` lists the flags\n", v.name)
 		}
 		return r.code
 	}
@@ -82,7 +100,44 @@ func usage(w io.Writer) {
 	for _, v := range verbs {
 		fmt.Fprintf(w, "  %-10s %s\n", v.name, v.summary)
 	}
-	fmt.Fprint(w, "\n`gatehouse VERB -h` lists a verb's flags.\nexit: 0 done, 1 refused, 2 usage, 3 could not tell\n")
+	fmt.Fprint(w, "\n`gatehouse help VERB` says what a verb does, with its flags and examples.\nexit: 0 done, 1 refused, 2 usage, 3 could not tell\n")
+}
+
+// counted counts what is written, so that a verb that reports in JSON leaves exactly one document behind.
+type counted struct {
+	io.Writer
+	n int
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.Writer.Write(b)
+	c.n += n
+	return n, err
+}
+
+// failed is the document that a verb with --json leaves where it has nothing to report.
+type failed struct {
+	Error string `json:"error"`
+}
+
+// wantsJSON says whether a verb that has the flag was given --json, even where its flags could not be read.
+func wantsJSON(name string, args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	return slices.Contains(reporting, name) && slices.ContainsFunc(args, func(a string) bool {
+		return a == "--json" || a == "-json" || a == "--json=true" || a == "-json=true"
+	})
+}
+
+// reporting are the verbs with --json.
+var reporting = []string{"rotate", "routes", "can-i", "explain", "test"}
+
+func writeJSON(w io.Writer, document any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(document)
 }
 
 // result is an error with the exit code that it means.
@@ -107,26 +162,37 @@ func flags(name, arguments string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Usage = func() {
-		fmt.Fprintf(f.Output(), "usage: gatehouse %s %s\n", name, arguments)
+		m := manuals[name]
+		fmt.Fprintf(f.Output(), "usage: gatehouse %s %s\n\n%s\n\nflags:\n", name, arguments, m.about)
 		f.PrintDefaults()
+		fmt.Fprintf(f.Output(), "\nexamples:\n  %s\n", strings.Join(m.examples, "\n  "))
 	}
 	return f
 }
 
-// parse reads a verb's flags and at most most arguments. It answers -h on out.
+// parse reads a verb's flags and at most most arguments, in whatever order; what follows "--" is an argument. It answers
+// -h on out.
 func parse(f *flag.FlagSet, args []string, most int, out io.Writer) error {
-	err := f.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		f.SetOutput(out)
-		f.Usage()
-		return err
-	case err != nil:
-		return misused("%w", err)
-	case f.NArg() > most && strings.HasPrefix(f.Arg(most), "-"):
-		return misused("unexpected argument %q: flags come first", f.Arg(most))
-	case f.NArg() > most:
-		return misused("unexpected argument %q", f.Arg(most))
+	var arguments []string
+	for {
+		err := f.Parse(args)
+		if errors.Is(err, flag.ErrHelp) {
+			f.SetOutput(out)
+			f.Usage()
+			return err
+		}
+		if err != nil {
+			return misused("%w", err)
+		}
+		read := len(args) - f.NArg()
+		if f.NArg() == 0 || read > 0 && args[read-1] == "--" {
+			arguments = append(arguments, f.Args()...)
+			break
+		}
+		arguments, args = append(arguments, f.Arg(0)), args[read+1:]
 	}
-	return nil
+	if len(arguments) > most {
+		return misused("unexpected argument %q", arguments[most])
+	}
+	return f.Parse(append([]string{"--"}, arguments...)) // for f.Arg
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,8 @@ func TestMain(m *testing.M) {
 //	keep NAME              puts standard output into the environment
 //	fill FILE              replaces ${NAME} in a file by the environment's value
 //	tenant DIR             makes a key in DIR, and GATEHOUSE_AUTH0 such that it trusts $TENANT with that key alone
+//	sample                 writes the sample's policies and deployment, a key with GATEHOUSE_AUTH0, and a log of two records
+//	document               refuses a standard output that is not one JSON document
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -44,6 +47,9 @@ func TestScripts(t *testing.T) {
 			"keep":    keep,
 			"fill":    fill,
 			"tenant":  tenant,
+
+			"sample":   sample,
+			"document": document,
 		},
 	})
 }
@@ -130,7 +136,7 @@ type called struct {
 func call(t *testing.T, stdin string, env []string, args ...string) called {
 	t.Helper()
 	var out, faults bytes.Buffer
-	code := run(t.Context(), args, stdio{strings.NewReader(stdin), &out, &faults, env})
+	code := run(t.Context(), args, stdio{in: strings.NewReader(stdin), out: &out, err: &faults, env: env})
 	return called{code, out.String(), faults.String()}
 }
 
@@ -147,11 +153,18 @@ func TestNobodyReadsTheOutput(t *testing.T) {
 		"routes":    {"routes", "--config", world.file("serverless.yml", smallService)},
 		"test":      {"test", world.policies()},
 		"test json": {"test", "--json", world.policies()},
+
+		"explain":      {"explain"},
+		"explain json": {"explain", "--json"},
+		"can-i":        {"can-i", "GET", "/orders", "--as", "customer"},
+		"can-i list":   {"can-i", "--list", "--as", "customer"},
+		"can-i token":  {"can-i", "GET", "/orders", "--token", "x"},
 	}
+	stdin := map[string]string{"authorize": "{}\n", "explain": refusedRecord, "explain json": refusedRecord}
 	for name, args := range tests {
 		t.Run(name, func(t *testing.T) {
 			var faults bytes.Buffer
-			code := run(t.Context(), args, stdio{strings.NewReader("{}\n"), broken{}, &faults, world.env})
+			code := run(t.Context(), args, stdio{in: strings.NewReader(stdin[name]), out: broken{}, err: &faults, env: world.env})
 			if code != exitUnknown || !strings.Contains(faults.String(), "broken pipe") {
 				t.Errorf("exit %d, want %d: %s", code, exitUnknown, faults.String())
 			}
@@ -201,15 +214,18 @@ func TestVerbs(t *testing.T) {
 		if !strings.Contains(all, "\n  "+v.name+" ") {
 			t.Errorf("usage lacks %s", v.name)
 		}
-		if got := call(t, "", nil, v.name, "-h"); got.code != exitDone || got.err != "" ||
-			!strings.HasPrefix(got.out, "usage: gatehouse "+v.name+" ") || !strings.Contains(got.out, "\n  -") {
-			t.Errorf("%s -h: %+v", v.name, got)
+		for _, ask := range [][]string{{v.name, "-h"}, {v.name, "--help"}, {"help", v.name}} {
+			if got := call(t, "", nil, ask...); got.code != exitDone || got.err != "" ||
+				!strings.HasPrefix(got.out, "usage: gatehouse "+v.name+" ") || !strings.Contains(got.out, "\n  -") ||
+				!strings.Contains(got.out, manuals[v.name].about) || !strings.Contains(got.out, "\nexamples:\n  ") {
+				t.Errorf("%q: %+v", ask, got)
+			}
 		}
 		if got := call(t, "", nil, v.name, "--no-such-flag"); got.code != exitUsage || got.out != "" ||
-			!strings.Contains(got.err, "-no-such-flag") || !strings.Contains(got.err, "`gatehouse "+v.name+" -h`") {
+			!strings.Contains(got.err, "-no-such-flag") || !strings.Contains(got.err, "`gatehouse help "+v.name+"`") {
 			t.Errorf("%s --no-such-flag: %+v", v.name, got)
 		}
-		surplus := []string{v.name, "one", "two"}
+		surplus := []string{v.name, "one", "two", "three"}
 		if got := call(t, "", nil, surplus...); got.code != exitUsage || got.out != "" ||
 			!strings.Contains(got.err, "unexpected argument") {
 			t.Errorf("%q: %+v", surplus, got)
@@ -270,3 +286,64 @@ functions:
     events:
       - http: {method: get, path: a}
 `
+
+// refusedRecord is the record of a request without a token.
+const refusedRecord = `{"decision_id":"d-1","timestamp":"2026-11-22T10:00:00Z","labels":{},"bundles":{"gatehouse":{"revision":"r"}},` +
+	`"path":"gatehouse/decision","error":{"code":"token_missing","message":"no Authorization value"},"metrics":{"timer_server_handler_ns":1}}`
+
+// sample fills the directory of a script with the sample: its policies and deployment, a key, settings that trust it, and
+// the log of two requests.
+func sample(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 0)
+	ts.Check(os.CopyFS(ts.MkAbs("policies"), os.DirFS(samplePolicies)))
+	service, err := os.ReadFile(sampleService)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("serverless.yml"), service, 0o600))
+	key, err := issuer.LoadOrCreateKey(ts.MkAbs(keyDir))
+	ts.Check(err)
+	url := "http://" + issuerAddr + "/"
+	doc, err := json.Marshal(map[string]any{
+		"version": "v1", "roles_claim": issuer.RolesClaim,
+		"issuers": []any{map[string]any{
+			"issuer": url, "audiences": []string{issuer.Audience}, "pinned": true, "jwks": json.RawMessage(key.Public()),
+		}},
+	})
+	ts.Check(err)
+	ts.Setenv("GATEHOUSE_AUTH0", string(doc))
+	person, err := issuer.PersonNamed("customer")
+	ts.Check(err)
+	token, err := issuer.Mint(key, url, person.Claims(issuer.Audience, time.Now()))
+	ts.Check(err)
+	var out, log bytes.Buffer
+	event := `{"type":"TOKEN","authorizationToken":"Bearer ` + token + `","methodArn":"arn:aws:execute-api:us-east-1:123456789012:a1b2c3/dev/`
+	code := run(context.Background(), []string{"authorize"}, stdio{
+		in:  strings.NewReader(event + "GET/orders\"}\n" + event + "DELETE/orders/42\"}\n"),
+		out: &out, err: &log, env: []string{"GATEHOUSE_AUTH0=" + string(doc)},
+	})
+	if code != exitDone {
+		ts.Fatalf("exit %d: %s", code, log.String())
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(filepath.Join(keyDir, "authorizer.log")), log.Bytes(), 0o600))
+}
+
+// document refuses a standard output that is not exactly one JSON document.
+func document(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 0)
+	if out := ts.ReadFile("stdout"); !json.Valid([]byte(out)) {
+		ts.Fatalf("standard output is not one JSON document: %q", out)
+	}
+}
+
+// Where the sample is, from anywhere.
+var (
+	samplePolicies = absolute("../../policies")
+	sampleService  = absolute("../../serverless.yml")
+)
+
+func absolute(name string) string {
+	name, err := filepath.Abs(name)
+	if err != nil {
+		panic(err)
+	}
+	return name
+}

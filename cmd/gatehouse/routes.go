@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"gatehouse/authorizer"
@@ -16,15 +18,19 @@ import (
 // routes makes the policies' route table out of serverless.yml: every route that an authorizer guards, and the API
 // package whose grants decide on it, which is named after the function.
 func routes(_ context.Context, args []string, s stdio) error {
-	f := flags("routes", "[--config FILE] [--write FILE | --check FILE]")
+	f := flags("routes", "[--config FILE] [--write FILE | --check FILE [--json]]")
 	config := f.String("config", "serverless.yml", "the `file` that deploys the API")
 	write := f.String("write", "", "write the table to this `file` instead of standard output")
 	check := f.String("check", "", "refuse when this `file` is not the table")
+	asJSON := f.Bool("json", false, "with --check, report as JSON: file, current, and the routes missing, surplus and changed")
 	if err := parse(f, args, 0, s.out); err != nil {
 		return err
 	}
 	if *write != "" && *check != "" {
 		return misused("--write and --check exclude each other")
+	}
+	if *asJSON && *write != "" {
+		return misused("--json reports what --check found")
 	}
 	service, err := readService(*config, s.env)
 	if err != nil {
@@ -38,18 +44,58 @@ func routes(_ context.Context, args []string, s stdio) error {
 	case *write != "":
 		return os.WriteFile(*write, table, 0o644)
 	case *check != "":
-		remedy := fmt.Sprintf("run `gatehouse routes --config %s --write %s`", *config, *check)
-		have, err := os.ReadFile(*check)
-		if err != nil {
-			return refused("%w: %s", err, remedy)
-		}
-		if !bytes.Equal(have, table) {
-			return refused("%s is not what %s gives: %s", *check, *config, remedy)
-		}
-		return nil
+		return checkRoutes(s.out, *config, *check, table, *asJSON)
 	}
 	_, err = s.out.Write(table)
 	return err
+}
+
+// routeCheck is how a file of routes differs from the table, by route, sorted. With all three lists empty and current
+// false it says the same in another spelling.
+type routeCheck struct {
+	File    string   `json:"file"`
+	Current bool     `json:"current"`
+	Missing []string `json:"missing"`
+	Surplus []string `json:"surplus"`
+	Changed []string `json:"changed"`
+}
+
+func checkRoutes(out io.Writer, config, file string, table []byte, asJSON bool) error {
+	remedy := fmt.Sprintf("run `gatehouse routes --config %s --write %s`", config, file)
+	have, err := os.ReadFile(file)
+	if err != nil {
+		return refused("%w: %s", err, remedy)
+	}
+	c := routeCheck{file, bytes.Equal(have, table), []string{}, []string{}, []string{}}
+	var is, want map[string]routeEntry
+	_ = json.Unmarshal(have, &is) // what is no table lacks every route
+	if err := json.Unmarshal(table, &want); err != nil {
+		return err
+	}
+	for route, entry := range want {
+		if other, ok := is[route]; !ok {
+			c.Missing = append(c.Missing, route)
+		} else if other != entry {
+			c.Changed = append(c.Changed, route)
+		}
+	}
+	for route := range is {
+		if _, ok := want[route]; !ok {
+			c.Surplus = append(c.Surplus, route)
+		}
+	}
+	for _, list := range [][]string{c.Missing, c.Surplus, c.Changed} {
+		slices.Sort(list)
+	}
+	if asJSON {
+		if err := writeJSON(out, c); err != nil {
+			return err
+		}
+	}
+	if !c.Current {
+		return refused("%s is not what %s gives: %s", file, config, remedy)
+	}
+	return nil
 }
 
 // readService reads the file that deploys the API. Environment variables that the file asks for and that are not set
