@@ -7,7 +7,7 @@ CAPS      := internal/bundle/capabilities.json
 
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: help run test check build functions tools routes lint policies race costs bench fmt fuzz clean
+.PHONY: help run test check build functions tools routes lint policies mutants race costs bench fmt fuzz clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ test: build tools ## every test: Go, Rego, and the whole system on this machine
 	go test ./...
 	$(OPA) test --timeout 60s policies
 
-check: lint policies test race costs ## what CI runs: format, vet, staticcheck, Rego checks, all tests, the race detector, costs
+check: lint policies mutants test race costs ## what CI runs: format, vet, staticcheck, Rego checks, all tests, the race detector, costs
 
 build: functions ## bin/gatehouse and the functions, each in dist/NAME/bootstrap
 	go build -buildvcs=false -o bin/gatehouse ./cmd/gatehouse
@@ -55,6 +55,9 @@ policies: build tools ## the Rego checks, with the plain opa program
 	$(OPA) test --timeout 60s --bundle policies
 	bin/gatehouse test policies
 	bin/gatehouse routes --check policies/routes/data.json
+
+mutants: build ## each condition and each constraint of the policies left out in turn: a Rego test must fail each time
+	bin/gatehouse test --mutate policies
 
 race: build tools
 	go test -race -timeout 12m ./...

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"gatehouse/authorizer"
+	"gatehouse/internal/bundle"
 	"gatehouse/policies"
 )
 
@@ -528,6 +530,76 @@ func TestEveryTemplateOnce(t *testing.T) {
 	}
 	if slices.Sort(got); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestParametersAreRefused: mistakes that a template would not see by itself, or would answer with findings alone, are
+// named when the policy is loaded.
+func TestParametersAreRefused(t *testing.T) {
+	const hours = `"zone": "Europe/Berlin", "days": ["Monday"], "from": "08:00", "to": "18:00"`
+	bad := []struct{ template, parameters string }{
+		{"allow_networks", `{"cidrs": ["203.0.113.9"]}`},
+		{"allow_networks", `{"cidrs": ["203.0.113.0/24", "localhost/8"]}`},
+		{"allow_networks", `{"cidrs": ["10.0.0.0-10.0.0.9"]}`},
+		{"allow_networks", `{"cidrs": []}`},
+		{"allow_networks", `{"cidrs": ["10.0.0.0/8"], "except": ["10.0.0.1"]}`},
+		{"deny_clients", `{"attribute": "blocked_clients", "except": ["spa"]}`},
+		{"deny_clients", `{"attribute": ""}`},
+		{"deny_revoked", `{"attribute": ["revoked"]}`},
+		{"deny_revoked", `{"attribute": "revoked", "subjects": {}}`},
+		{"deny_subjects", `{"attribute": "suspended", "except": ["auth0|cust"]}`},
+		{"max_token_age", `{"seconds": "900"}`},
+		{"max_token_age", `{"seconds": 0}`},
+		{"max_token_age", `{"seconds": 900, "leeway": 5}`},
+		{"office_hours", `{` + strings.Replace(hours, "Europe/Berlin", "", 1) + `}`},
+		{"office_hours", `{` + strings.Replace(hours, "Europe/Berlin", "Local", 1) + `}`},
+		{"office_hours", `{` + strings.Replace(hours, `"Monday"`, `"Monday", "Tusday"`, 1) + `}`},
+		{"office_hours", `{` + strings.Replace(hours, `"Monday"`, ``, 1) + `}`},
+		{"office_hours", `{` + strings.Replace(hours, "08:00", "8:00", 1) + `}`},
+		{"office_hours", `{` + strings.Replace(hours, "08:00", "08:00:00", 1) + `}`},
+		{"office_hours", `{` + strings.Replace(hours, "08:00", "08.00", 1) + `}`},
+		{"office_hours", `{` + strings.Replace(hours, "08:00", "08:60", 1) + `}`},
+		{"office_hours", `{` + strings.Replace(hours, "18:00", "24:01", 1) + `}`},
+		{"office_hours", `{` + strings.Replace(hours, "18:00", "25:00", 1) + `}`},
+		{"office_hours", `{` + hours + `, "except": ["2026-12-24"]}`},
+		{"read_only", `{"methods": ["get"]}`},
+		{"read_only", `{"methods": ["GET"], "paths": []}`},
+		{"require_mfa", `{"acr": []}`},
+		{"require_mfa", `{"acr": ["gold", null]}`},
+		{"require_mfa", `{"acr": ["gold"], "amr": ["mfa"]}`},
+		{"require_organization", `{"organizations": ["org_home", false]}`},
+		{"require_organization", `{"organizations": ["org_home"], "required": false}`},
+		{"require_scope", `{"scopes": ["openid", 1]}`},
+		{"require_scope", `{"scopes": ["openid"], "any": true}`},
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, policies.FS); err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range bad {
+		folder := filepath.Join(dir, "constraints", fmt.Sprintf("bad%d", i))
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		content := fmt.Sprintf(`{"template": %q, "parameters": %s}`, b.template, b.parameters)
+		if err := os.WriteFile(filepath.Join(folder, "data.json"), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	content, err := bundle.Read(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = content.Load(t.Context())
+	for i, b := range bad {
+		if want := fmt.Sprintf(`constraint "bad%d": parameters: `, i); !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%s: %s: want it refused with %q", b.template, b.parameters, want)
+		}
+	}
+	for _, e := range []string{`"freeze"`, `"known-networks"`, `"revoked"`} {
+		if strings.Contains(fmt.Sprint(err), "constraint "+e) {
+			t.Errorf("refused too: %s", e)
+		}
 	}
 }
 

@@ -26,13 +26,14 @@ var mayImport = map[string]struct {
 	"authorizer/token":    {[]string{"authorizer"}, "alone knows jwx, and nothing of the gateway or Rego"},
 	"authorizer/pdp":      {[]string{"authorizer", "internal/bundle"}, "alone evaluates Rego"},
 	"internal/bundle":     {nil, "shared by the authorizer and admission: knows neither"},
+	"internal/mutation":   {[]string{"internal/bundle"}, "runs the tests of a policy: knows nothing of requests"},
 	"internal/serverless": {[]string{"authorizer"}, "reads a file; knows routes and protocols"},
 	"internal/gateway":    {[]string{"authorizer", "internal/serverless"}, "stands in for AWS: sees no policy, no token room"},
 	"internal/issuer":     {nil, "stands in for Auth0: shares nothing with the verifier"},
 	"internal/function":   {[]string{"authorizer", "authorizer/apigw", "authorizer/pdp", "authorizer/token"}, "wiring"},
 	"policies":            {nil, "data and Rego"},
 	"cmd/authorizer":      {[]string{"authorizer", "internal/function", "policies"}, "wiring only"},
-	"cmd/gatehouse": {[]string{"authorizer", "authorizer/apigw", "authorizer/pdp", "authorizer/token", "internal/bundle", "internal/function", "internal/gateway", "internal/issuer",
+	"cmd/gatehouse": {[]string{"authorizer", "authorizer/apigw", "authorizer/pdp", "authorizer/token", "internal/bundle", "internal/function", "internal/gateway", "internal/issuer", "internal/mutation",
 		"internal/serverless", "policies"}, "the command line"},
 	"handlers/caller": {nil, "handlers never see a token, nor who reads it"},
 }
@@ -41,7 +42,7 @@ var mayImport = map[string]struct {
 var onlyThere = map[string]struct{ rooms []string }{
 	"github.com/lestrrat-go/jwx/v2":            {[]string{"authorizer/token"}},
 	"github.com/lestrrat-go/jwx/v3":            {nil}, // OPA brings it; docs/adr/0004-jwx-v2.md says when it is ours
-	"github.com/open-policy-agent/opa":         {[]string{"authorizer/pdp", "internal/bundle", "cmd/gatehouse"}},
+	"github.com/open-policy-agent/opa":         {[]string{"authorizer/pdp", "internal/bundle", "internal/mutation", "cmd/gatehouse"}},
 	"github.com/aws/aws-lambda-go":             {[]string{"cmd/authorizer", "handlers/*"}},
 	"github.com/go-json-experiment/json":       {[]string{"authorizer/apigw", "authorizer/token", "internal/bundle", "internal/gateway", "internal/issuer"}},
 	"github.com/zitadel/oidc/v3":               {[]string{"internal/issuer"}},
@@ -142,6 +143,7 @@ var unwanted = map[string]string{
 	"gatehouse/internal/gateway":                 "stands in for AWS",
 	"gatehouse/internal/issuer":                  "can sign tokens",
 	"gatehouse/internal/admission":               "belongs to the command line",
+	"gatehouse/internal/mutation":                "belongs to the command line",
 	"github.com/go-jose/go-jose/v4":              "belongs to the local issuer",
 }
 

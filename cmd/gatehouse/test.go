@@ -25,6 +25,7 @@ import (
 	"gatehouse/authorizer"
 	"gatehouse/authorizer/pdp"
 	"gatehouse/internal/bundle"
+	"gatehouse/internal/mutation"
 )
 
 // testTimeout bounds one Rego test.
@@ -32,9 +33,10 @@ const testTimeout = 30 * time.Second
 
 // test loads a directory of policies as the Lambda would, then runs its Rego tests with line coverage.
 func test(ctx context.Context, args []string, s stdio) error {
-	f := flags("test", "[--json] DIR | [--json] --policies DIR")
+	f := flags("test", "DIR | --policies DIR [--json]")
 	policies := f.String("policies", "", "`directory` of policies (the same as DIR)")
 	asJSON := f.Bool("json", false, "print the report as JSON: passed, failed, skipped, coverage in per cent, uncovered lines by file, tests")
+	mutate := f.Bool("mutate", false, "then leave out each condition and each constraint in turn: a test must fail each time")
 	if err := parse(f, args, 1, s.out); err != nil {
 		return err
 	}
@@ -53,6 +55,13 @@ func test(ctx context.Context, args []string, s stdio) error {
 	if err != nil {
 		return refused("%w", err)
 	}
+	if *mutate && report.Passed > 0 && report.Failed == 0 {
+		mutated, err := mutation.Run(ctx, root)
+		if err != nil {
+			return refused("%w", err)
+		}
+		report.Mutation = &mutated
+	}
 	if err := report.print(s.out, *asJSON); err != nil {
 		return err
 	}
@@ -61,6 +70,8 @@ func test(ctx context.Context, args []string, s stdio) error {
 		return refused("%s: no test ran", dir)
 	case report.Failed > 0:
 		return refused("%s: %d of %d tests failed", dir, report.Failed, report.Passed+report.Failed)
+	case report.Mutation != nil && len(report.Mutation.Survivors) > 0:
+		return refused("%s: %d of %d mutants survived", dir, len(report.Mutation.Survivors), report.Mutation.Mutants)
 	}
 	return nil
 }
@@ -140,6 +151,7 @@ type testReport struct {
 	Coverage  float64             `json:"coverage"`            // per cent of the lines of rules, 0 to 100
 	Uncovered map[string][]string `json:"uncovered,omitempty"` // file: its lines, "7" or "7-9"
 	Tests     []testOutcome       `json:"tests"`               // by name
+	Mutation  *mutation.Report    `json:"mutation,omitempty"`  // with --mutate
 }
 
 type testOutcome struct {
@@ -277,9 +289,7 @@ func rulesOf(modules map[string]*ast.Module) map[string]*ast.Module {
 
 func (t *testReport) print(w io.Writer, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(t)
+		return writeJSON(w, t)
 	}
 	var faults []error
 	line := func(format string, args ...any) {
@@ -302,5 +312,11 @@ func (t *testReport) print(w io.Writer, asJSON bool) error {
 		line("no test reaches %s: %s", name, strings.Join(t.Uncovered[name], ", "))
 	}
 	line("%d passed, %d failed, %d skipped; %.1f %% of the lines of rules covered", t.Passed, t.Failed, t.Skipped, t.Coverage)
+	if t.Mutation != nil {
+		for _, m := range t.Mutation.Survivors {
+			line("no test fails at %s", m)
+		}
+		line("%d mutants, %d survived", t.Mutation.Mutants, len(t.Mutation.Survivors))
+	}
 	return errors.Join(faults...)
 }

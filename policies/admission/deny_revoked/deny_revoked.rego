@@ -6,9 +6,10 @@
 #   three objects, so that finding a token costs the same however long they are: `subjects` (by the claim `sub`: all
 #   tokens of somebody) and `tokens` (by the claim `jti`, RFC 7519 section 4.1.7), whose values are remarks for
 #   people, and `issued_before` (by `sub`, or "*" for everybody), whose values are RFC 3339 texts: what was issued
-#   before then (claim `iat`) is revoked. A token that lacks what it takes to tell has a finding: `jti` once any is
-#   listed, `iat` once `issued_before` has an entry for its subject or for everybody. An entry that is no RFC 3339
-#   text is an error of the built-in for those whom it is about; an error never allows.
+#   before then (claim `iat`) is revoked. A token without `iat` has a finding once `issued_before` has an entry for
+#   its subject or for everybody. A token without `jti` is none of those listed, as nobody can take one off a signed
+#   token; a `jti` that is no text has a finding once any is listed. An entry that is no RFC 3339 text is an error of
+#   the built-in for those whom it is about; an error never allows.
 # custom:
 #   parameters:
 #     type: object
@@ -41,16 +42,16 @@ _satisfied(parameters) if {
 
 	# Every value's type has a name, so a remark that is `false` or null revokes too.
 	not type_name(revoked.subjects[input.principal.subject])
-	_token_stands(revoked.tokens)
+	not _listed(revoked.tokens)
 	_issued_since(revoked.issued_before, input.principal.subject)
 	_issued_since(revoked.issued_before, "*")
 }
 
-_token_stands(tokens) if count(tokens) == 0
+_listed(tokens) if type_name(tokens[input.principal.claims.jti])
 
-_token_stands(tokens) if {
-	is_string(input.principal.claims.jti)
-	not type_name(tokens[input.principal.claims.jti])
+_listed(tokens) if {
+	count(tokens) > 0
+	type_name(input.principal.claims.jti) != "string"
 }
 
 _issued_since(before, whom) if not type_name(before[whom])

@@ -2,7 +2,13 @@ package gatehouse.principal_test
 
 import data.gatehouse.principal
 
-roles := {"clerk": ["read:orders", "write:orders"], "guard": ["admin:users"], "text": "read:orders", "none": null, "object": {"0": "read:orders"}}
+roles := {
+	"clerk": ["read:orders", "write:orders"],
+	"guard": ["admin:users"],
+	"text": "read:orders",
+	"none": null,
+	"object": {"0": "read:orders"},
+}
 
 test_allow_permission[note] if {
 	some note, caller in {
