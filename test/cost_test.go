@@ -55,8 +55,8 @@ func (tn tenant) authorizer(t testing.TB) *authorizer.Authorizer {
 // The measured counts of one whole invocation, verification, evaluation, answer and record, for a token that was met
 // before and for one that was not, and a little room. Raise them only with the reason in the commit.
 const (
-	maxKnownAllocs = 780
-	maxNewAllocs   = 1_300
+	maxKnownAllocs = 560
+	maxNewAllocs   = 1_060
 )
 
 func TestAllocationsPerDecision(t *testing.T) {

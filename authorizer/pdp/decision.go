@@ -12,8 +12,8 @@ import (
 // maxItems bounds each list and each object of a decision: a record is one line of a log, which takes so much and no more.
 const maxItems = 1_000
 
-// readDecision reads the decision strictly: an unknown field, a missing one, another type, or a verdict that does not
-// follow from the grants and violations beside it is an error. All faults are named at once.
+// readDecision reads the decision strictly: an unknown field, a missing one or another type is an error. All faults are
+// named at once.
 func readDecision(v ast.Value) (authorizer.Decision, error) {
 	var r reader
 	o := r.object("decision", v, "allowed", "status", "grants", "violations", "warnings", "auditAnnotations", "context", "usageIdentifierKey")
@@ -29,25 +29,39 @@ func readDecision(v ast.Value) (authorizer.Decision, error) {
 	d.Status = authorizer.Status{
 		Code:    r.integer("status.code", get(s, "code")),
 		Reason:  authorizer.Reason(r.text("status.reason", get(s, "reason"))),
-		Message: authorizer.Plain(r.text("status.message", get(s, "message"))),
+		Message: r.text("status.message", get(s, "message")),
 	}
+	if key := get(o, "usageIdentifierKey"); key != nil {
+		d.UsageIdentifierKey = r.usageKey(key)
+	}
+	if err := errors.Join(r.faults...); err != nil {
+		return authorizer.Decision{}, err
+	}
+	return d, nil
+}
+
+// fit makes a decision's texts fit for a record and a terminal, and refuses one whose verdict does not follow from the
+// grants and violations beside it.
+func fit(d authorizer.Decision) (authorizer.Decision, error) {
+	for name, n := range map[string]int{"grants": len(d.Grants), "violations": len(d.Violations), "warnings": len(d.Warnings)} {
+		if n > maxItems {
+			return authorizer.Decision{}, fmt.Errorf("%s: %d: at most %d", name, n, maxItems)
+		}
+	}
+	d.Status.Message = authorizer.Plain(d.Status.Message)
 	for i, w := range d.Warnings {
 		d.Warnings[i] = authorizer.Plain(w)
 	}
-	if key := get(o, "usageIdentifierKey"); key != nil {
-		d.UsageIdentifierKey = authorizer.APIKey(r.text("usageIdentifierKey", key))
-		if key.Compare(ast.String("")) == 0 {
-			r.faults = append(r.faults, errors.New("usageIdentifierKey: empty: leave it out"))
+	for i, v := range d.Violations {
+		d.Violations[i] = authorizer.Violation{
+			Constraint: authorizer.Plain(v.Constraint), Template: authorizer.Plain(v.Template), Action: v.Action, Message: authorizer.Plain(v.Message),
 		}
 	}
 	for k, v := range d.AuditAnnotations {
 		if authorizer.Plain(k) != k {
-			r.faults = append(r.faults, errors.New("auditAnnotations: a name with control characters, or too long"))
+			return authorizer.Decision{}, errors.New("auditAnnotations: a name with control characters, or too long")
 		}
 		d.AuditAnnotations[k] = authorizer.Plain(v)
-	}
-	if err := errors.Join(r.faults...); err != nil {
-		return authorizer.Decision{}, err
 	}
 	if want := verdict(d); d.Allowed != want.allowed || d.Status.Code != want.code || d.Status.Reason != want.reason {
 		return authorizer.Decision{}, fmt.Errorf("decision: allowed %t, %d %s does not follow from %d grants and the violations",
@@ -104,13 +118,6 @@ func (r *reader) object(name string, v ast.Value, known ...string) ast.Object {
 	return o
 }
 
-func (r *reader) tooMany(name string, n int) bool {
-	if n > maxItems {
-		r.faults = append(r.faults, fmt.Errorf("%s: %d: at most %d", name, n, maxItems))
-	}
-	return n > maxItems
-}
-
 func (r *reader) boolean(name string, v ast.Value) bool {
 	b, ok := v.(ast.Boolean)
 	if !ok {
@@ -136,13 +143,18 @@ func (r *reader) text(name string, v ast.Value) string {
 	return string(s)
 }
 
+func (r *reader) usageKey(v ast.Value) authorizer.APIKey {
+	key := r.text("usageIdentifierKey", v)
+	if v.Compare(ast.String("")) == 0 {
+		r.faults = append(r.faults, errors.New("usageIdentifierKey: empty: leave it out"))
+	}
+	return authorizer.APIKey(key)
+}
+
 func (r *reader) strings(name string, v ast.Value) []string {
 	a, ok := v.(*ast.Array)
 	if !ok {
 		r.fault(name, "an array of strings", v)
-		return nil
-	}
-	if r.tooMany(name, a.Len()) {
 		return nil
 	}
 	items := make([]string, 0, a.Len())
@@ -156,7 +168,11 @@ func (r *reader) texts(name string, v ast.Value) map[string]string {
 		r.fault(name, "an object of strings", v)
 		return nil
 	}
-	if o.Len() == 0 || r.tooMany(name, o.Len()) {
+	if o.Len() == 0 {
+		return nil
+	}
+	if o.Len() > maxItems {
+		r.faults = append(r.faults, fmt.Errorf("%s: %d: at most %d", name, o.Len(), maxItems))
 		return nil
 	}
 	m := make(map[string]string, o.Len())
@@ -170,17 +186,14 @@ func (r *reader) violations(v ast.Value) []authorizer.Violation {
 		r.fault("violations", "an array", v)
 		return nil
 	}
-	if r.tooMany("violations", a.Len()) {
-		return nil
-	}
 	found := make([]authorizer.Violation, 0, a.Len())
 	a.Foreach(func(t *ast.Term) {
 		o := r.object("violation", t.Value, "constraint", "template", "action", "message")
 		found = append(found, authorizer.Violation{
-			Constraint: authorizer.Plain(r.text("violation.constraint", get(o, "constraint"))),
-			Template:   authorizer.Plain(r.text("violation.template", get(o, "template"))),
+			Constraint: r.text("violation.constraint", get(o, "constraint")),
+			Template:   r.text("violation.template", get(o, "template")),
 			Action:     r.text("violation.action", get(o, "action")),
-			Message:    authorizer.Plain(r.text("violation.message", get(o, "message"))),
+			Message:    r.text("violation.message", get(o, "message")),
 		})
 	})
 	return found

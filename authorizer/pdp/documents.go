@@ -12,8 +12,6 @@ type documents struct {
 	entries []document
 	terms   []*ast.Term // what the entries' references are made of
 	frames  []int       // where each frame but the first begins; a frame is what one `with` sees
-
-	known *documents // worked out before, by an evaluation that reads the same
 }
 
 type document struct {
@@ -33,7 +31,7 @@ func (d *documents) reset() {
 	clear(d.newest)
 	clear(d.entries)
 	clear(d.terms)
-	d.entries, d.terms, d.frames, d.known = d.entries[:0], d.terms[:0], d.frames[:0], nil
+	d.entries, d.terms, d.frames = d.entries[:0], d.terms[:0], d.frames[:0]
 }
 
 // Push opens a frame in which nothing is known.
@@ -56,11 +54,7 @@ func (d *documents) Pop() {
 
 // Get gives a document's value; nil and true where it is known to be undefined, nil and false where nothing is known.
 func (d *documents) Get(ref ast.Ref) (*ast.Term, bool) {
-	hash := ref.Hash()
-	e := d.find(ref, hash)
-	if e == nil && d.known != nil && len(d.frames) == 0 {
-		e = d.known.find(ref, hash)
-	}
+	e := d.find(ref, ref.Hash())
 	if e == nil {
 		return nil, false
 	}

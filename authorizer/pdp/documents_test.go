@@ -70,27 +70,3 @@ func keys(c topdown.VirtualCache) map[string]bool {
 	}
 	return found
 }
-
-func TestKnownDocumentsAreNotSeenUnderWith(t *testing.T) {
-	ref, other := ast.MustParseRef("data.a.b"), ast.MustParseRef("data.a.c")
-	d := newDocuments()
-	d.known = newDocuments()
-	d.known.Put(ref, ast.IntNumberTerm(1))
-	d.known.Put(other, nil)
-	want := func(ref ast.Ref, value *ast.Term, undefined bool) {
-		t.Helper()
-		got, is := d.Get(ref)
-		if is != undefined || (got == nil) != (value == nil) || got != nil && !got.Equal(value) {
-			t.Errorf("%v: got %v %t, want %v %t", ref, got, is, value, undefined)
-		}
-	}
-	want(ref, ast.IntNumberTerm(1), false)
-	want(other, nil, true)
-	d.Push()
-	want(ref, nil, false)
-	want(other, nil, false)
-	d.Pop()
-	want(ref, ast.IntNumberTerm(1), false)
-	d.Put(ref, ast.IntNumberTerm(2))
-	want(ref, ast.IntNumberTerm(2), false)
-}

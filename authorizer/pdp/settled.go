@@ -1,73 +1,65 @@
 package pdp
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"gatehouse/authorizer"
+	"gatehouse/internal/bundle"
 )
 
-// remembered is what a policy made of a principal that is met again. Documents that read nothing of the input but the
-// principal and the route are the same on each of its requests to that route, so they are worked out once; the table of
-// routes bounds their number. It is kept with the principal, and so goes with the cached token that it came from.
+// remembered is what a policy made of a principal that is met again: its form as a value, and by plan the sets that read
+// nothing but it and the route. It is kept with the principal, and so goes with the cached token that it came from; the
+// table of routes bounds it.
 type remembered struct {
-	policy    *Policy // whose documents these are
+	policy    *Policy // whose sets these are
 	principal ast.Value
-	routes    sync.Map // route -> *documents, which nobody writes to any more
+	settled   sync.Map // *plan -> *ast.Array
 }
 
-// recall gives what is remembered of a principal, and whether it was met before. One without a memo is seen once.
-func (p *Policy) recall(principal authorizer.Principal) (r *remembered, before bool) {
+// recall gives what is remembered of a principal. One without a memo is seen once.
+func (p *Policy) recall(principal authorizer.Principal) *remembered {
 	if principal.Memo == nil {
-		return &remembered{principal: principalValue(principal)}, false
+		return &remembered{policy: p, principal: principalValue(principal)}
 	}
 	if r, ok := principal.Memo.Load().(*remembered); ok && r.policy == p {
-		return r, true
+		return r
 	}
-	r = &remembered{policy: p, principal: principalValue(principal)}
+	r := &remembered{policy: p, principal: principalValue(principal)}
 	principal.Memo.Keep(r)
-	return r, false
+	return r
 }
 
-// known are the documents worked out before for a route, nil if there are none.
-func (r *remembered) known(route string) *documents {
-	d, _ := r.routes.Load(route)
-	known, _ := d.(*documents)
-	return known
+// of gives the settled sets of a plan, worked out once.
+func (r *remembered) of(p *plan, q question) (*ast.Array, error) {
+	if known, ok := r.settled.Load(p); ok {
+		return known.(*ast.Array), nil
+	}
+	sets, err := p.settled.of(q)
+	if err == nil {
+		r.settled.Store(p, sets)
+	}
+	return sets, err
 }
 
-// remember keeps those of an evaluation's documents that will be the same next time.
-func (r *remembered) remember(route string, settled settledRules, d *documents) {
-	known := newDocuments()
-	for _, e := range d.entries {
-		if settled.covers(e.ref) {
-			known.Put(e.ref, e.value)
+// settledRules says of each rule whether it reads of the input only the principal and the route, be it by way of other
+// rules. What cannot be told counts as not settled.
+type settledRules map[*ast.Rule]bool
+
+// on says whether all rules of a document that can hold on a route are settled. A rule that compares the route with
+// another text cannot.
+func (s settledRules) on(route string, rules []*ast.Rule) bool {
+	for _, rule := range rules {
+		if stated := bundle.StatedRoutes(rule.Body); len(stated) > 0 && !slices.Contains(stated, route) {
+			continue
+		}
+		if !s[rule] {
+			return false
 		}
 	}
-	r.routes.LoadOrStore(route, known)
-}
-
-// settledRules says of each rule, by the ground part of its reference, whether it reads of the input only the principal
-// and the route, be it by way of other rules. What cannot be told counts as not settled.
-type settledRules map[string]bool
-
-// covers says whether a document depends on settled rules only: those it is in, and those that are in it. What a function
-// gave is filed under the function's own reference and its arguments.
-func (s settledRules) covers(ref ast.Ref) bool {
-	if function, ok := ref[0].Value.(ast.Ref); ok {
-		return s[function.String()]
-	}
-	found := false
-	for n := 2; n <= len(ref); n++ {
-		if settled, is := s[ref[:n].String()]; is {
-			if !settled {
-				return false
-			}
-			found = true
-		}
-	}
-	return found
+	return true
 }
 
 var (
@@ -76,13 +68,12 @@ var (
 )
 
 func settledIn(c *ast.Compiler) settledRules {
-	judged := map[*ast.Rule]bool{}
+	rules := settledRules{}
 	var settled func(*ast.Rule) bool
 	settled = func(rule *ast.Rule) bool {
-		if known, ok := judged[rule]; ok {
+		if known, ok := rules[rule]; ok {
 			return known
 		}
-		judged[rule] = true // Rego has no recursion
 		ok := true
 		ast.WalkExprs(rule, func(e *ast.Expr) bool {
 			ok = ok && len(e.With) == 0
@@ -92,15 +83,12 @@ func settledIn(c *ast.Compiler) settledRules {
 			ok = ok && settledRef(c, ref, settled)
 			return !ok
 		})
-		judged[rule] = ok
+		rules[rule] = ok
 		return ok
 	}
-	rules := settledRules{}
 	for _, m := range c.Modules {
 		for _, rule := range m.Rules {
-			path := rule.Ref().GroundPrefix().String()
-			before, shared := rules[path]
-			rules[path] = settled(rule) && (before || !shared)
+			settled(rule)
 		}
 	}
 	return rules

@@ -2,14 +2,14 @@ package pdp
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -93,13 +93,38 @@ otherwise if { input.principal.machine } else if { input.request.time == "t" }
 			t.Fatalf("%s: %v", tt.body, c.Errors)
 		}
 		settled := settledIn(c)
-		for _, ref := range []string{"data.r.rule", "data.r.user", "data.r.set", "data.r.set[1]"} {
-			if got := settled.covers(ast.MustParseRef(ref)); got != tt.want {
-				t.Errorf("%s: %s: settled %t, want %t", tt.body, ref, got, tt.want)
+		for _, name := range []string{"rule", "user", "set"} {
+			if got := settled.on("GET /a", c.GetRulesExact(dataRef("r", name))); got != tt.want {
+				t.Errorf("%s: %s: settled %t, want %t", tt.body, name, got, tt.want)
 			}
 		}
-		if settled.covers(ast.MustParseRef("data.r")) || settled.covers(ast.MustParseRef("data.unknown.rule")) {
-			t.Errorf("%s: what is no rule counts as settled", tt.body)
+	}
+}
+
+// TestSettledByRoute: what a rule of another route reads does not count.
+func TestSettledByRoute(t *testing.T) {
+	c := ast.NewCompiler()
+	c.Compile(map[string]*ast.Module{"r.rego": ast.MustParseModule(`package r
+
+allow contains "everywhere" if input.principal.machine
+
+allow contains "a" if {
+	input.request.route == "GET /a"
+	input.request.params.id == input.principal.subject
+}
+
+allow contains "c" if {
+	"GET /c" == input.request.route
+	input.request.source_ip
+}
+`)})
+	if c.Failed() {
+		t.Fatal(c.Errors)
+	}
+	settled := settledIn(c)
+	for route, want := range map[string]bool{"GET /a": false, "GET /b": true, "GET /c": false, "": true} {
+		if got := settled.on(route, c.GetRulesExact(dataRef("r", "allow"))); got != want {
+			t.Errorf("%q: settled %t, want %t", route, got, want)
 		}
 	}
 }
@@ -126,7 +151,7 @@ func drawn(random *rand.Rand, routes []string, memo *authorizer.Memo) authorizer
 // TestKnownPrincipal: whoever is met again gets the decisions of a stranger, request by request, from many at once.
 func TestKnownPrincipal(t *testing.T) {
 	p := loads(t, policies.FS)
-	routes := append([]string{"", "GET /elsewhere"}, p.table...)
+	routes := append(slices.Sorted(maps.Keys(p.plans)), "GET /elsewhere")
 	memo := new(authorizer.Memo)
 	var group sync.WaitGroup
 	for worker := range 2 {
@@ -150,45 +175,25 @@ func TestKnownPrincipal(t *testing.T) {
 	}
 	group.Wait()
 	kept := 0
-	memo.Load().(*remembered).routes.Range(func(route, known any) bool {
+	memo.Load().(*remembered).settled.Range(func(any, any) bool {
 		kept++
-		if route == "" || route == "GET /elsewhere" {
-			t.Errorf("route %q is remembered: nothing bounds such routes", route)
-		}
-		if len(known.(*documents).entries) == 0 {
-			t.Errorf("nothing is remembered for %s", route)
-		}
 		return true
 	})
-	if kept != len(p.table) {
-		t.Errorf("%d routes remembered, want %d", kept, len(p.table))
+	if kept != len(p.plans) {
+		t.Errorf("remembered for %d routes, want one entry for each of the table and one for all others, %d", kept, len(p.plans))
 	}
 }
 
 // A principal that comes back after the policy changed is decided by the new one.
 func TestMemoOfAnotherPolicy(t *testing.T) {
-	granting := func(subject string) *Policy {
-		return loads(t, fstest.MapFS{
-			".manifest":        {Data: []byte(`{"roots": ["gatehouse", "authz", "routes"], "rego_version": 1}`)},
-			"routes/data.json": {Data: []byte(`{"GET /a": {"api": "a", "answer": "request"}}`)},
-			"authz/a/a.rego":   {Data: fmt.Appendf(nil, "package authz.a\n\nallow contains \"a\" if input.principal.subject == %q\n", subject)},
-			"gatehouse/d.rego": {Data: []byte(`package gatehouse
-
-decision := {
-	"allowed": true, "grants": ["a"], "violations": [], "warnings": [], "auditAnnotations": {}, "context": {},
-	"status": {"code": 200, "reason": "Granted", "message": ""},
-} if data.authz.a.allow == {"a"} else := {
-	"allowed": false, "grants": [], "violations": [], "warnings": [], "auditAnnotations": {}, "context": {},
-	"status": {"code": 403, "reason": "NotGranted", "message": ""},
-}
-`)},
-		})
+	granting := func(role string) *Policy {
+		return loads(t, edition(t, map[string]string{"attributes/roles/data.yaml": role + ": [read:orders]\n"}))
 	}
-	in := drawn(rand.New(rand.NewPCG(1, 1)), []string{"GET /a"}, new(authorizer.Memo))
+	in := drawn(rand.New(rand.NewPCG(1, 1)), []string{"GET /orders"}, new(authorizer.Memo))
 	for _, tt := range []struct {
 		policy *Policy
 		want   bool
-	}{{granting("auth0|cust"), true}, {granting("auth0|other"), false}, {granting("auth0|cust"), true}} {
+	}{{granting("support"), true}, {granting("other"), false}, {granting("support"), true}} {
 		for range 3 {
 			if d, err := tt.policy.Decide(t.Context(), in); err != nil || d.Allowed != tt.want {
 				t.Errorf("allowed %t, %v; want %t", d.Allowed, err, tt.want)

@@ -30,9 +30,11 @@ type Loaded struct {
 	Claims   Claims
 
 	Disclosed Disclosed
+
+	Entrypoint string // digest of the packages that make the decision: gatehouse, gatehouse.scan, gatehouse.shape
 }
 
-// Entrypoint is the rule that decides.
+// Entrypoint is the reference of the rule that decides.
 var Entrypoint = ast.MustParseRef("data.gatehouse.decision")
 
 // Load compiles the bundle with the allowed built-ins and checks its shape. All faults that can be seen together are
@@ -68,7 +70,21 @@ func (b *Bundle) Load(ctx context.Context) (*Loaded, error) {
 		Claims:   claimsRead(compiler),
 
 		Disclosed: disclosed,
+
+		Entrypoint: b.entrypoint(),
 	}, nil
+}
+
+// entrypoint names the rules that make the decision out of grants and findings. A rule that anybody adds to them, in
+// whatever file, changes the name.
+func (b *Bundle) entrypoint() string {
+	var made []file
+	for _, f := range b.files {
+		if slices.Contains([]string{"gatehouse", "gatehouse/scan", "gatehouse/shape"}, path.Dir(f.path)) {
+			made = append(made, f)
+		}
+	}
+	return digest(made)
 }
 
 // apart refuses a data file that could add to what another one says: who reviews a folder reviews all of its data.

@@ -56,7 +56,7 @@ func disclosed(modules map[string]*ast.Module, c *ast.Compiler, routes map[strin
 				violations[name] = append(violations[name], rule.Location)
 				continue
 			}
-			stated := statedRoutes(rule.Body)
+			stated := StatedRoutes(rule.Body)
 			if len(stated) == 0 {
 				fault(rule.Location, `METADATA: disclose: the grant does not state its routes: write input.request.route == "…", or in {"…", "…"}`)
 			}
@@ -127,9 +127,9 @@ func disclosedCode(rule *ast.Rule) (string, error) {
 
 var routePath = ast.MustParseRef("input.request.route")
 
-// statedRoutes are the routes that a body requires, where it says so in so many words: input.request.route compared with
+// StatedRoutes are the routes that a body requires, where it says so in so many words: input.request.route compared with
 // a text, or a member of texts. Where it says so several times, the routes that all of them admit.
-func statedRoutes(body ast.Body) []string {
+func StatedRoutes(body ast.Body) []string {
 	var stated []string
 	said := false
 	for _, expr := range body {
