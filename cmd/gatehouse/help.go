@@ -68,7 +68,8 @@ record lacks what they read. An event needs GATEHOUSE_AUTH0, or somebody to ask 
 	},
 	"test": {
 		`Makes the checks that the function makes before it serves, asks for a decision on every route, and runs the Rego
-tests with line coverage. It fails when no test ran.`,
+tests with line coverage. It fails when no test ran. With --mutate it then leaves out each condition of a grant or a
+template and each constraint, one at a time: a test must fail each time, or what was left out is named with its place.`,
 		[]string{"gatehouse test policies"},
 	},
 }
