@@ -85,15 +85,19 @@ type Principal struct {
 	Memo *Memo `json:"-"` // what was worked out of this principal before; nil for one that is seen once
 }
 
-// Memo keeps what was worked out of a principal that is met again, such as one out of the cache of verified tokens. A
-// room keeps one type of its own in it, and whoever finds another takes the memo for empty.
-type Memo struct{ kept atomic.Value }
+// Memo keeps what was worked out of a principal that is met again, such as one out of the cache of verified tokens.
+type Memo struct{ kept atomic.Pointer[any] }
 
 // Load gives what was kept, nil at first.
-func (m *Memo) Load() any { return m.kept.Load() }
+func (m *Memo) Load() any {
+	if kept := m.kept.Load(); kept != nil {
+		return *kept
+	}
+	return nil
+}
 
 // Keep holds the first value that is given to it.
-func (m *Memo) Keep(v any) { m.kept.CompareAndSwap(nil, v) }
+func (m *Memo) Keep(v any) { m.kept.CompareAndSwap(nil, &v) }
 
 // Input is the whole document that a policy reads, as `input`.
 type Input struct {

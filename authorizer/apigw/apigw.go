@@ -9,11 +9,12 @@
 package apigw
 
 import (
+	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -173,15 +174,29 @@ func (g *Gateway) Request(raw []byte, now time.Time) (authorizer.Request, error)
 	return req, nil
 }
 
-// jws is a compact JWS (RFC 7515, section 3.1) of whatever content, wherever it stands in a value: its header is a JSON
-// object, and so begins with eyJ.
-var jws = regexp.MustCompile(`eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`)
-
 // holdsToken says whether policies, and with them the records, would be shown a token under a harmless name.
 func holdsToken(seen map[string][]string) bool {
 	for _, values := range seen {
-		if slices.ContainsFunc(values, jws.MatchString) {
+		if slices.ContainsFunc(values, carriesJWS) {
 			return true
+		}
+	}
+	return false
+}
+
+// carriesJWS looks for a compact JWS (RFC 7515, section 3.1), of whatever content, wherever it stands in a text: three
+// parts, of which the first is the base64url of a JSON object. Most begin with eyJ; one whose JSON has white space does not.
+func carriesJWS(text string) bool {
+	if strings.Count(text, ".") < 2 {
+		return false
+	}
+	for run := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isNameRune(r) && r != '.' }) {
+		parts := strings.Split(run, ".")
+		for i := 0; i+2 < len(parts); i++ {
+			header, _ := base64.RawURLEncoding.DecodeString(parts[i]) // as far as it goes
+			if strings.Contains(parts[i], "eyJ") || bytes.HasPrefix(bytes.TrimLeft(header, " \t\r\n"), []byte("{")) {
+				return true
+			}
 		}
 	}
 	return false
@@ -237,8 +252,7 @@ func (g *Gateway) parseQuery(raw string) (url.Values, bool) {
 }
 
 // seenQuery gives the listed query parameters; false if the query cannot be decoded. Payload 2.0 joins the values of a
-// parameter with commas in its map, and so cannot be taken apart: the raw query is read there. A raw semicolon is
-// refused like a bad escape, because some readers separate parameters at it (net/url, ParseQuery).
+// parameter with commas in its map, and so cannot be taken apart: the raw query is read there.
 func (g *Gateway) seenQuery(e *event, k kind) (map[string][]string, bool) {
 	if len(g.query) == 0 {
 		return nil, true

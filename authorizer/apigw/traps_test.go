@@ -2,6 +2,7 @@ package apigw
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"net/netip"
@@ -817,7 +818,12 @@ var trapCases = map[string]func(*testing.T){
 		const found = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
 		for _, name := range []string{"rest-request", "http-1.0", "http-2.0", "websocket"} {
 			for value, refused := range map[string]bool{
-				found: true, "Bearer " + found: true, "a=" + found + "; b": true, "eyJ..": true,
+				found: true, "Bearer " + found: true, "x" + found: true, "a." + found: true,
+				base64.RawURLEncoding.EncodeToString([]byte(`{ "alg":"RS256"}`)) + ".e30.c2ln":           true,
+				base64.RawURLEncoding.EncodeToString([]byte("\r\n\t {\"alg\":\"RS256\"}")) + ".e30.c2ln": true,
+				base64.RawURLEncoding.EncodeToString([]byte(`["alg"]`)) + ".e30.c2ln":                    false,
+				"203.0.113.9": false, "www.example.com": false, "1.2.3-beta.4": false,
+				"a=" + found + "; b": true, "eyJ..": true,
 				"eyJhbGciOiJSUzI1NiJ9": false, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0": false, "a.b.c": false, "EYJ.a.b": false,
 			} {
 				asHeader := sample(t, name, edit{"headers", map[string]string{"x-tenant": value}}, edit{"multiValueHeaders", nil})

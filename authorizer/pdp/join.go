@@ -96,7 +96,8 @@ func newPlan(ctx context.Context, loaded *bundle.Loaded, data facts, settled set
 	p := &plan{constraints: object(data.Get(dataRef("constraints"))), instances: object(data.Get(index))}
 	var settledTerms, restTerms []*ast.Term
 	evaluate := func(what string, set ast.Ref) {
-		if settled.on(route, loaded.Compiler.GetRulesExact(set)) {
+		// Elsewhere is many routes: what was found on one does not hold on the next.
+		if route != elsewhere && settled.on(route, loaded.Compiler.GetRulesExact(set)) {
 			p.settled.sets, settledTerms = append(p.settled.sets, what), append(settledTerms, ast.NewTerm(set))
 		} else {
 			p.rest.sets, restTerms = append(p.rest.sets, what), append(restTerms, ast.NewTerm(set))

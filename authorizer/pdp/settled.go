@@ -11,13 +11,18 @@ import (
 )
 
 // remembered is what a policy made of a principal that is met again: its form as a value, and by plan the sets that read
-// nothing but it and the route. It is kept with the principal, and so goes with the cached token that it came from; the
-// table of routes bounds it.
+// nothing but it and the route. It is kept with the principal, and so goes with the cached token that it came from.
 type remembered struct {
 	policy    *Policy // whose sets these are
 	principal ast.Value
-	settled   sync.Map // *plan -> *ast.Array
+
+	mu      sync.Mutex
+	settled map[*plan]*ast.Array
 }
+
+// maxRemembered is how many routes a principal is remembered on: the first that it asks for. It bounds what one token can
+// take of the memory, some 2 KB for each route; an API of hundreds has few that one caller uses all the time.
+const maxRemembered = 8
 
 // recall gives what is remembered of a principal. One without a memo is seen once.
 func (p *Policy) recall(principal authorizer.Principal) *remembered {
@@ -34,14 +39,25 @@ func (p *Policy) recall(principal authorizer.Principal) *remembered {
 
 // of gives the settled sets of a plan, worked out once.
 func (r *remembered) of(p *plan, q question) (*ast.Array, error) {
-	if known, ok := r.settled.Load(p); ok {
-		return known.(*ast.Array), nil
+	r.mu.Lock()
+	known := r.settled[p]
+	r.mu.Unlock()
+	if known != nil {
+		return known, nil
 	}
 	sets, err := p.settled.of(q)
-	if err == nil {
-		r.settled.Store(p, sets)
+	if err != nil {
+		return nil, err
 	}
-	return sets, err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.settled == nil {
+		r.settled = map[*plan]*ast.Array{}
+	}
+	if len(r.settled) < maxRemembered {
+		r.settled[p] = sets
+	}
+	return sets, nil
 }
 
 // settledRules says of each rule whether it reads of the input only the principal and the route, be it by way of other

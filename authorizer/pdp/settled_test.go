@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,6 +64,9 @@ func TestSettled(t *testing.T) {
 		{`data.routes[input.request.params.id].api == "a"`, false},
 		{`data.lib.time`, false},
 		{`data.lib.deep`, false},
+		{`data.lib.may.one`, false},
+		{`some p, _ in data.lib.may; p == "one"`, false},
+		{`data.lib.may[input.principal.subject]`, false},
 		{`data.lib.otherwise`, false},
 		{`data.lib.said(input.request.time)`, false},
 		{`data.lib.late("t")`, false},
@@ -83,6 +87,10 @@ late(t) if input.request.time == t
 deep if { some x in [1]; x > 0; _deeper }
 
 _deeper if time
+
+may[p] := true if some p in input.principal.permissions
+
+may.one := true if input.request.source_ip
 
 otherwise if { input.principal.machine } else if { input.request.time == "t" }
 `),
@@ -174,13 +182,85 @@ func TestKnownPrincipal(t *testing.T) {
 		})
 	}
 	group.Wait()
-	kept := 0
-	memo.Load().(*remembered).settled.Range(func(any, any) bool {
-		kept++
-		return true
-	})
-	if kept != len(p.plans) {
-		t.Errorf("remembered for %d routes, want one entry for each of the table and one for all others, %d", kept, len(p.plans))
+	if kept := len(memo.Load().(*remembered).settled); kept != min(len(routes), maxRemembered) {
+		t.Errorf("remembered on %d routes", kept)
+	}
+}
+
+// TestRememberedDocuments: a document that rules share with one that reads the request is not what it was a request ago.
+func TestRememberedDocuments(t *testing.T) {
+	rules := map[string]string{
+		"a rule of the same document": `may[p] := true if some p in input.principal.permissions
+
+may["delete:orders"] := true if net.cidr_contains("10.0.0.0/8", input.request.source_ip)
+
+allow contains "probe" if {
+	input.request.route == "DELETE /orders/{id}"
+	some p, _ in may
+	p == "delete:orders"
+}`,
+		"a rule below it": `may.office := true if net.cidr_contains("10.0.0.0/8", input.request.source_ip)
+
+may.machine := true if input.principal.machine
+
+allow contains "probe" if {
+	input.request.route == "DELETE /orders/{id}"
+	may[_]
+}`,
+		"a function of it": `near(address) if net.cidr_contains("10.0.0.0/8", address)
+
+allow contains "probe" if {
+	input.request.route == "DELETE /orders/{id}"
+	near(input.request.source_ip)
+}`,
+	}
+	for name, rule := range rules {
+		p := loads(t, edition(t, map[string]string{"authz/orders/probe.rego": "package authz.orders\n\n" + rule + "\n"}))
+		if p.plans == nil {
+			t.Fatal("no plans")
+		}
+		in := drawn(rand.New(rand.NewPCG(1, 1)), []string{"DELETE /orders/{id}"}, new(authorizer.Memo))
+		in.Principal.Roles = []string{}
+		for _, address := range []string{"203.0.113.9", "10.0.0.1", "10.0.0.1", "203.0.113.9", "198.51.100.7"} {
+			in.Request.SourceIP = netip.MustParseAddr(address)
+			if d, err := p.Decide(t.Context(), in); err != nil || (len(d.Grants) > 0) != strings.HasPrefix(address, "10.") {
+				t.Errorf("%s: from %s: grants %v, %v", name, address, d.Grants, err)
+			}
+		}
+	}
+}
+
+// TestElsewhereIsNotRemembered: routes that the table lacks are many, and share nothing.
+func TestElsewhereIsNotRemembered(t *testing.T) {
+	p := loads(t, edition(t, map[string]string{
+		"admission/probe/probe.rego": `package admission.probe
+
+import data.gatehouse
+
+violation contains {"constraint": name, "message": input.request.route} if {
+	some name, _ in gatehouse.instances.probe
+}
+
+violation contains {"constraint": name, "message": "nowhere"} if {
+	some name, _ in gatehouse.instances.probe
+	input.request.route == "GET /nowhere"
+}
+`,
+		"constraints/probe/data.yaml": "template: probe\n",
+	}))
+	in := drawn(rand.New(rand.NewPCG(1, 1)), []string{""}, new(authorizer.Memo))
+	for _, route := range []string{"GET /elsewhere", "GET /nowhere", "GET /third"} {
+		in.Request.Route = route
+		known, err := p.Decide(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := in
+		in.Principal.Memo = nil
+		fresh, err := p.Decide(t.Context(), in)
+		if err != nil || !reflect.DeepEqual(known, fresh) {
+			t.Errorf("%s: known %+v, fresh %+v, %v", route, known, fresh, err)
+		}
 	}
 }
 

@@ -9,10 +9,14 @@ import (
 	"gatehouse/authorizer"
 )
 
-// maxKnown is how many verified tokens are remembered. An instance of the function serves one request at a time, so that
-// is more callers than it meets in minutes, and at about 3 KB for a typical token it is some 3 MB of the 128 that the
-// smallest function has.
-const maxKnown = 1024
+// The bounds of one generation of remembered tokens: their number, and the bytes of their text. What a token becomes, and
+// what policies keep with its principal, is some 12 times its text in memory, whatever is in it; so both generations
+// take about 10 MB, of the 128 that the smallest function has. An instance serves one request at a time: a few hundred
+// callers are those of minutes.
+const (
+	maxKnown      = 512
+	maxKnownBytes = 256 << 10
+)
 
 // known is a token that was verified, and all that a second look at it needs. It is immutable, its memo apart.
 type known struct {
@@ -20,6 +24,7 @@ type known struct {
 	issuer    *issuer
 	kid       string
 	key       *key // that verified it
+	size      int  // bytes of its text
 }
 
 // recall says whether a new token like this one would be accepted now: its times hold, and its issuer still serves the
@@ -47,6 +52,7 @@ type tokenID [sha256.Size]byte
 type cache struct {
 	mu         sync.Mutex
 	young, old map[tokenID]*known
+	bytes      int // text of the young
 }
 
 func (c *cache) get(id tokenID) *known {
@@ -69,8 +75,11 @@ func (c *cache) put(id tokenID, k *known) {
 
 // add wants the lock held.
 func (c *cache) add(id tokenID, k *known) {
-	if c.young == nil || len(c.young) == maxKnown/2 {
-		c.young, c.old = make(map[tokenID]*known), c.young
+	if c.young == nil || len(c.young) == maxKnown || c.bytes+k.size > maxKnownBytes {
+		c.young, c.old, c.bytes = make(map[tokenID]*known), c.young, 0
+	}
+	if _, again := c.young[id]; !again {
+		c.bytes += k.size
 	}
 	c.young[id] = k
 }

@@ -269,19 +269,25 @@ func TestCacheIsBounded(t *testing.T) {
 	if c.get(id(0)) != nil {
 		t.Error("the zero cache knows a token")
 	}
-	often := &known{kid: "often"}
+	often := &known{kid: "often", size: 400}
 	c.put(id(0), often)
-	for n := 1; n < 10*maxKnown; n++ {
-		k := &known{}
+	for n := 1; n < 20*maxKnown; n++ {
+		k := &known{size: 400 + n%(maxToken-400)}
 		c.put(id(n), k)
 		c.put(id(n), k) // two requests at once
 		if c.get(id(n)) != k {
 			t.Fatalf("%d is not known", n)
 		}
-		if len(c.young) > maxKnown/2 || len(c.old) > maxKnown/2 {
-			t.Fatalf("after %d: %d and %d known", n, len(c.young), len(c.old))
+		for name, generation := range map[string]map[tokenID]*known{"young": c.young, "old": c.old} {
+			size := 0
+			for _, k := range generation {
+				size += k.size
+			}
+			if len(generation) > maxKnown || size > maxKnownBytes || name == "young" && size != c.bytes {
+				t.Fatalf("after %d: %d %s, of %d bytes, counted %d", n, len(generation), name, size, c.bytes)
+			}
 		}
-		if n%(maxKnown/2-1) == 0 && c.get(id(0)) != often {
+		if n%(maxKnownBytes/maxToken-1) == 0 && c.get(id(0)) != often {
 			t.Fatalf("what is met often was forgotten after %d", n)
 		}
 	}
@@ -296,11 +302,11 @@ func TestEvictionCostsOnlyTime(t *testing.T) {
 	v := must(s.verifier())
 	victim := s.credentials(s.token())
 	memo := principalOf(t, v, victim, t0).Memo
-	for n := range maxKnown {
+	for n := range 2 * maxKnown {
 		s.claims["jti"] = n
 		principalOf(t, v, s.credentials(s.token()), t0)
 	}
-	if n := v.known.size(); n > maxKnown {
+	if n := v.known.size(); n > 2*maxKnown {
 		t.Errorf("%d known", n)
 	}
 	if p := principalOf(t, v, victim, t0); p.Memo == memo {

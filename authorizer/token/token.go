@@ -127,7 +127,7 @@ func (v *Verifier) Authenticate(ctx context.Context, c authorizer.Credentials, n
 		return authorizer.Principal{}, err
 	}
 	p.Memo = new(authorizer.Memo)
-	v.known.put(id, &known{p, i, t.kid, k})
+	v.known.put(id, &known{p, i, t.kid, k, len(raw)})
 	return p, nil
 }
 

@@ -256,7 +256,15 @@ func TestRefused(t *testing.T) {
 		{"parameters left out", declaring("{type: object, required: [a]}", ""), []string{`constraint "c": parameters`, "a is required"}},
 		{"parameters declared as a text", declaring("object", "parameters: {a: 1}\n"), []string{`template "t": METADATA: custom.parameters`, "want an object"}},
 		{"parameters declared by no schema", declaring("{type: 1}", "parameters: {a: 1}\n"), []string{`template "t": METADATA: custom.parameters is not a JSON Schema`}},
-		{"parameters declared elsewhere", declaring(`{$ref: "http://127.0.0.1:1/schema.json"}`, "parameters: {a: 1}\n"), []string{`template "t": METADATA: custom.parameters is not a JSON Schema`}},
+		{"parameters declared elsewhere", declaring(`{$ref: "http://127.0.0.1:1/schema.json"}`, "parameters: {a: 1}\n"), []string{`template "t": METADATA: custom.parameters: "$ref"`}},
+		{"parameters declared in a file", declaring(`{$ref: "file:///etc/hostname"}`, "parameters: {a: 1}\n"), []string{`custom.parameters: "$ref"`}},
+		{"parameters declared by themselves", declaring(`{type: object, properties: {a: {items: {$ref: "#"}}}}`, "parameters: {a: 1}\n"), []string{`custom.parameters: a: items: "$ref"`}},
+		{"parameters declared by themselves, in a list", declaring(`{anyOf: [{type: object}, {$ref: "#"}]}`, "parameters: {a: 1}\n"), []string{`custom.parameters: anyOf: "$ref"`}},
+		{"parameters declared by themselves, denied", declaring(`{not: {$ref: "#"}}`, "parameters: {a: 1}\n"), []string{`custom.parameters: not: "$ref"`}},
+		{"parameters declared with an address", declaring(`{$id: "file:///tmp/", additionalProperties: {type: string}}`, "parameters: {a: 1}\n"), []string{`custom.parameters: "$id"`}},
+		{"parameters declared by a number", declaring(`{additionalProperties: 1}`, "parameters: {a: 1}\n"), []string{`custom.parameters: additionalProperties: is`, "want an object"}},
+		{"parameter that is no network", declaring(`{properties: {nets: {type: array, items: {type: string, format: cidr}}}}`, "parameters: {nets: [10.0.0.0/8, 300.0.0.0/8]}\n"), []string{`constraint "c": parameters: parameters.nets.1: "300.0.0.0/8" is no network`}},
+		{"further parameter that is no network", declaring(`{additionalProperties: {type: string, format: cidr}}`, "parameters: {a: 10.0.0.0}\n"), []string{`parameters.a: "10.0.0.0" is no network`}},
 		{"parameters is a list", constraint("template: t\nparameters: []\n"), []string{"parameters: not an object"}},
 	}
 	for _, tt := range tests {

@@ -2,6 +2,8 @@ package bundle
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -11,27 +13,37 @@ import (
 // custom.parameters in the METADATA of its package. Templates fail closed on parameters that they do not understand; this
 // says before that which of them, and why.
 func checkParameters(c *ast.Compiler, constraints map[string]any, fault func(string, ...any)) {
+	sound := map[string]bool{} // by template, whether its schema can be used
 	for name, entry := range sorted(constraints) {
 		e := object(entry)
 		template, _ := e["template"].(string)
 		parameters := e["parameters"]
-		given := parameters != nil
 		schema, declared := parametersOf(c, template)
-		switch {
-		case declared && !given:
+		if !declared {
+			if parameters != nil {
+				fault("constraint %q: parameters: template %q declares none in its METADATA (custom.parameters)", name, template)
+			}
+			continue
+		}
+		if _, known := sound[template]; !known {
+			err := checkSchema(schema)
+			if sound[template] = err == nil; err != nil {
+				fault("template %q: METADATA: custom.parameters: %w", template, err)
+			}
+		}
+		if !sound[template] {
+			continue
+		}
+		if parameters == nil {
 			parameters = map[string]any{}
-		case !declared && given:
-			fault("constraint %q: parameters: template %q declares none in its METADATA (custom.parameters)", name, template)
-			continue
-		case !declared:
-			continue
 		}
 		mismatches, err := matchSchema(parameters, schema)
 		if err != nil {
 			fault("template %q: METADATA: custom.parameters is not a JSON Schema: %w", template, err)
+			sound[template] = false
 			continue
 		}
-		for _, m := range mismatches {
+		for _, m := range append(mismatches, notCIDR(parameters, schema, "parameters")...) {
 			fault("constraint %q: parameters: %s", name, m)
 		}
 	}
@@ -52,12 +64,55 @@ func parametersOf(c *ast.Compiler, template string) (schema any, declared bool) 
 	return nil, false
 }
 
-// matchSchema says in which ways an object does not match a JSON Schema. It is OPA's own json.match_schema, called from
-// Go; it fetches nothing that a schema refers to, and a policy may not call it.
-func matchSchema(document, schema any) ([]string, error) {
-	if _, ok := schema.(map[string]any); !ok {
-		return nil, fmt.Errorf("is %T, want an object", schema)
+// keywords are the words of JSON Schema that a template may use. Those that refer to another schema are not among them:
+// the library reads files for them, and never comes back from one that refers to itself.
+var keywords = []string{
+	"title", "description", "type", "enum", "const", "format",
+	"properties", "required", "additionalProperties", "minProperties", "maxProperties",
+	"items", "minItems", "maxItems", "uniqueItems",
+	"not", "allOf", "anyOf", "oneOf",
+	"pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+}
+
+// checkSchema refuses what is no object, and every word that is not one of keywords.
+func checkSchema(schema any) error {
+	s, ok := schema.(map[string]any)
+	if !ok {
+		return fmt.Errorf("is %T, want an object", schema)
 	}
+	for word, value := range sorted(s) {
+		if !slices.Contains(keywords, word) {
+			return fmt.Errorf("%q: want one of %q", word, keywords)
+		}
+		switch word {
+		case "properties":
+			for name, below := range sorted(object(value)) {
+				if err := checkSchema(below); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+		case "allOf", "anyOf", "oneOf":
+			several, _ := value.([]any)
+			for _, one := range several {
+				if err := checkSchema(one); err != nil {
+					return fmt.Errorf("%s: %w", word, err)
+				}
+			}
+		case "items", "additionalProperties", "not":
+			if _, isBool := value.(bool); isBool {
+				continue
+			}
+			if err := checkSchema(value); err != nil {
+				return fmt.Errorf("%s: %w", word, err)
+			}
+		}
+	}
+	return nil
+}
+
+// matchSchema says in which ways an object does not match a JSON Schema that passed checkSchema. It is OPA's own
+// json.match_schema, called from Go; a policy may not call it.
+func matchSchema(document, schema any) ([]string, error) {
 	var operands []*ast.Term
 	for _, v := range []any{document, schema} {
 		value, err := ast.InterfaceToValue(v)
@@ -83,4 +138,30 @@ func matchSchema(document, schema any) ([]string, error) {
 		return nil
 	})
 	return mismatches, err
+}
+
+// notCIDR names the texts of format "cidr" that are no network (RFC 4632, RFC 4291 section 2.3): the library lets every
+// format that it does not know pass.
+func notCIDR(document, schema any, at string) []string {
+	s := object(schema)
+	var wrong []string
+	switch v := document.(type) {
+	case string:
+		if _, err := netip.ParsePrefix(v); s["format"] == "cidr" && err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s: %q is no network in CIDR notation", at, v))
+		}
+	case []any:
+		for i, e := range v {
+			wrong = append(wrong, notCIDR(e, s["items"], fmt.Sprintf("%s.%d", at, i))...)
+		}
+	case map[string]any:
+		for name, e := range sorted(v) {
+			below, named := object(s["properties"])[name]
+			if !named {
+				below = s["additionalProperties"]
+			}
+			wrong = append(wrong, notCIDR(e, below, at+"."+name)...)
+		}
+	}
+	return wrong
 }

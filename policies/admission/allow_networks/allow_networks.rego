@@ -3,8 +3,8 @@
 # title: Allow networks
 # description: |
 #   The caller's address must lie in one of the networks. The address is the one that the gateway saw; a request that
-#   came without one (a TOKEN event has none) has a finding. Something that is no network in CIDR notation is an error
-#   of the built-in as soon as an address is held against it; an error never allows.
+#   came without one (a TOKEN event has none) has a finding. What is no network in CIDR notation is refused when the
+#   policy is loaded; under the plain opa program it is an error of the built-in, and an error never allows.
 # custom:
 #   parameters:
 #     type: object
@@ -16,7 +16,7 @@
 #         minItems: 1
 #         items:
 #           type: string
-#           pattern: "^[0-9A-Fa-f:.]+/[0-9]{1,3}$"
+#           format: cidr
 #           description: 203.0.113.0/24 or 2001:db8::/32; one address is /32 or /128
 package admission.allow_networks
 
