@@ -34,7 +34,7 @@ func readSchema(t *testing.T, name string) schema {
 	t.Helper()
 	file := filepath.Join("..", "docs", "schema", name)
 	root := readJSON(t, file)
-	s := schema{document: inline(t, file, root, root).(map[string]any)}
+	s := schema{document: inline(t, file, root, root, nil).(map[string]any)}
 	text, err := json.Marshal(s.document)
 	if err != nil {
 		t.Fatal(err)
@@ -59,8 +59,9 @@ func readJSON(t *testing.T, file string) any {
 	return v
 }
 
-// inline puts in place of each $ref what it refers to. OPA's validator reads no other files.
-func inline(t *testing.T, file string, root, at any) any {
+// inline puts in place of each $ref what it refers to, but for one to a definition that it stands in itself. OPA's
+// validator reads no other files. The definitions that at stands in are within.
+func inline(t *testing.T, file string, root, at any, within []string) any {
 	t.Helper()
 	switch at := at.(type) {
 	case map[string]any:
@@ -68,7 +69,10 @@ func inline(t *testing.T, file string, root, at any) any {
 			name, pointer, _ := strings.Cut(ref, "#")
 			if name != "" {
 				file = filepath.Join(filepath.Dir(file), name)
-				root = readJSON(t, file)
+				root, within = readJSON(t, file), nil
+			}
+			if slices.Contains(within, pointer) {
+				return map[string]any{"$ref": ref}
 			}
 			to := root
 			for _, step := range strings.Split(pointer, "/")[1:] {
@@ -77,17 +81,17 @@ func inline(t *testing.T, file string, root, at any) any {
 					t.Fatalf("%s: nothing at %s", file, ref)
 				}
 			}
-			return inline(t, file, root, to)
+			return inline(t, file, root, to, append(slices.Clone(within), pointer))
 		}
 		out := map[string]any{}
 		for name, v := range at {
-			out[name] = inline(t, file, root, v)
+			out[name] = inline(t, file, root, v, within)
 		}
 		return out
 	case []any:
 		out := make([]any, len(at))
 		for i, v := range at {
-			out[i] = inline(t, file, root, v)
+			out[i] = inline(t, file, root, v, within)
 		}
 		return out
 	}
@@ -391,7 +395,7 @@ func policyOf(t *testing.T, change map[string]string) (*pdp.Policy, error) {
 		".manifest":                `{"roots": ["gatehouse", "authz", "admission", "constraints", "routes"], "rego_version": 1}`,
 		"gatehouse/decision.rego":  "package gatehouse\n\ndecision := {\"allowed\": false}\n",
 		"authz/orders/orders.rego": "package authz.orders\n\nallow contains \"orders.read\"\n",
-		"admission/t/t.rego":       "# METADATA\n# scope: package\n# custom:\n#   parameters: {type: object}\npackage admission.t\n\nviolation contains {\"constraint\": name, \"message\": \"no\"} if some name, _ in data.constraints\n",
+		"admission/t/t.rego":       "# METADATA\n# scope: package\n# custom:\n#   parameters: {type: object}\npackage admission.t\n\nviolation contains {\"constraint\": name, \"message\": \"no\"} if some name, _ in data.gatehouse.instances.t\n",
 		"routes/data.json":         `{"GET /orders": {"api": "orders", "answer": "request"}}`,
 	}
 	maps.Copy(files, change)
@@ -805,11 +809,107 @@ func TestSchemaOfExplanations(t *testing.T) {
 	record.Result, record.Error = nil, &authorizer.Failure{Code: "token_expired", Message: "m"}
 	check(explanation, json(0, jsonOf(t, record), "explain"))
 	for _, bad := range []string{
-		`{}`, `{"revision":"r"}`, `{"error":"e"}`, `{"revision":"r","error":{"code":"c"}}`,
-		`{"revision":"r","error":{"code":"c","remedy":"r"},"more":1}`,
+		`{}`, `{"version":"v1","revision":"r"}`, `{"error":"e"}`, `{"version":"v1","revision":"r","error":{"code":"c"}}`,
+		`{"version":"v1","revision":"r","error":{"code":"c","remedy":"r"},"more":1}`,
+		`{"revision":"r","error":{"code":"c","remedy":"r"}}`, `{"version":"v2","revision":"r","error":{"code":"c","remedy":"r"}}`,
 	} {
 		if explanation.check(t, bad) == nil {
 			t.Errorf("%s: taken", bad)
+		}
+	}
+	for _, bad := range []string{`{"revision":"r","subject":"s","routes":[]}`, `{"version":"v2","revision":"r","subject":"s","routes":[]}`} {
+		if list.check(t, bad) == nil {
+			t.Errorf("%s: taken", bad)
+		}
+	}
+
+	// Conditions are checked however deep they lie.
+	for deepest, want := range map[string]bool{
+		`{"file":"a.rego","line":1,"source":"x","holds":false}`: true, `{"file":"a.rego","line":1,"source":"x"}`: false, `{}`: false,
+	} {
+		condition := deepest
+		for range 5 {
+			condition = `{"file":"a.rego","line":1,"source":"x","holds":false,"within":[` + condition + `]}`
+		}
+		document := `{"version":"v1","revision":"r","decision":{"allowed":false,"status":{"code":403,"reason":"NotGranted"},"grants":[],"violations":[]},
+			"grants":[{"file":"a.rego","line":1,"code":"a","fired":false,"unmet":[` + condition + `]}],"constraints":[],"reads_path":false}`
+		if err := explanation.check(t, document); (err == nil) != want {
+			t.Errorf("%s, five deep: %v", deepest, err)
+		}
+	}
+}
+
+// What the other verbs report with --json is what their schemas say.
+func TestSchemaOfReports(t *testing.T) {
+	keys, stale := t.TempDir(), filepath.Join(t.TempDir(), "data.json")
+	if err := os.WriteFile(stale, []byte(`{"GET /orders":{"api":"other","answer":"request"},"GET /ghosts":{"api":"ghosts","answer":"request"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A small policy, whose `some` cannot be left out alone, and tests that notice nothing of it or that fail.
+	policies := func(tests string) string {
+		dir := filepath.Join(t.TempDir(), "policies")
+		err := os.CopyFS(dir, fstest.MapFS{
+			".manifest":               {Data: []byte(`{"roots": ["gatehouse", "authz", "routes"], "rego_version": 1}`)},
+			"routes/data.json":        {Data: []byte(`{"GET /a": {"api": "a", "answer": "request"}}`)},
+			"gatehouse/decision.rego": {Data: []byte("package gatehouse\n\ndecision := {\"allowed\": false, \"status\": {\"code\": 403, \"reason\": \"NotGranted\", \"message\": \"\"}, \"grants\": [], \"violations\": [], \"warnings\": [], \"auditAnnotations\": {}, \"context\": {}}\n")},
+			"authz/a/a.rego":          {Data: []byte("package authz.a\n\nallow contains \"a\" if {\n\tsome s in input.principal.scopes\n\ts == \"a\"\n}\n")},
+			"authz/a/a_test.rego":     {Data: []byte("package authz.a_test\n\n" + tests)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	failing := policies("test_no if false\n\ntest_cases[n] if {\n\tsome n in [1, 2]\n\tn == 1\n}\n\ntodo_test_later if true\n\ntest_error if to_number(\"x\") == 1\n")
+	idle := policies("test_yes if {\n\tprint(\"yes\")\n\tdata.authz.a.allow == {\"a\"} with input as {\"principal\": {\"scopes\": [\"a\"]}}\n}\n")
+	reports := map[string][]struct {
+		code int
+		args []string
+		has  []string // in the report
+	}{
+		"rotation.json": {
+			{0, []string{"rotate", "--keys", keys}, []string{`"previous"`}},
+			{0, []string{"rotate", "--keys", keys, "--revoke"}, nil},
+		},
+		"route-check.json": {
+			{0, []string{"routes", "--config", "../serverless.yml", "--check", "../policies/routes/data.json"}, []string{`"current": true`}},
+			{1, []string{"routes", "--config", "../serverless.yml", "--check", stale}, []string{`"current": false`, "GET /orders", "GET /ghosts"}},
+		},
+		"test-report.json": {
+			{1, []string{"test", failing}, []string{`"outcome": "fail"`, `"outcome": "error"`, `"outcome": "skip"`, `"cases"`, `"uncovered"`}},
+			{1, []string{"test", "--mutate", idle}, []string{`"without": "s == \"a\""`, `"without": "some s in input.principal.scopes"`, `"output"`}},
+		},
+	}
+	for name, runsOf := range reports {
+		s := readSchema(t, name)
+		for _, r := range runsOf {
+			out, code := runs(t, "", append(r.args, "--json")...)
+			if code != r.code {
+				t.Errorf("%q: exit %d, want %d\n%s", r.args, code, r.code, out)
+			}
+			if err := s.check(t, out); err != nil {
+				t.Errorf("%q: %v\n%s", r.args, err, out)
+			}
+			for _, want := range r.has {
+				if !strings.Contains(out, want) {
+					t.Errorf("%q: the report lacks %s\n%s", r.args, want, out)
+				}
+			}
+			var document map[string]any
+			if err := json.Unmarshal([]byte(out), &document); err != nil {
+				t.Fatal(err)
+			}
+			for _, member := range []string{"version", s.document["required"].([]any)[1].(string)} {
+				without := maps.Clone(document)
+				delete(without, member)
+				if s.check(t, jsonOf(t, without)) == nil {
+					t.Errorf("%q: taken without %s", r.args, member)
+				}
+			}
+			document["more"] = 1
+			if s.check(t, jsonOf(t, document)) == nil {
+				t.Errorf("%q: taken with a member too many", r.args)
+			}
 		}
 	}
 }

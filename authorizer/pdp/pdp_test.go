@@ -432,10 +432,19 @@ func TestNowIsTheRequestsTime(t *testing.T) {
 	}
 }
 
+func table(t *testing.T) string {
+	t.Helper()
+	text, err := policies.FS.ReadFile("routes/data.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func TestLoadNamesTheFault(t *testing.T) {
 	for want, root := range map[string]fs.FS{
 		"no such rule":    with(t, map[string]string{"gatehouse/decision.rego": "package gatehouse\n\ninstances := data.index.otherwise\n"}),
-		"want METHOD":     with(t, map[string]string{"routes/data.json": `{"orders": {"api": "orders", "answer": "request"}, "DELETE /orders/{id}": {"api": "orders", "answer": "request"}}`}),
+		"want METHOD":     with(t, map[string]string{"routes/data.json": strings.Replace(table(t), "{", `{"orders": {"api": "orders", "answer": "request"},`, 1)}),
 		"file does not":   os.DirFS("none"),
 		"not a policy fi": with(t, map[string]string{"x.bin": "x"}),
 	} {

@@ -82,6 +82,9 @@ func Read(root fs.FS) (*Bundle, error) {
 		b.files = append(b.files, file{name, content})
 		return nil
 	})
+	if len(faults) > 0 && !slices.ContainsFunc(b.files, func(f file) bool { return f.path == ".manifest" }) {
+		faults = []error{errors.New(".manifest: missing: is this the directory of the policies?")}
+	}
 	if err = errors.Join(append(faults, err)...); err != nil {
 		return nil, fmt.Errorf("read policies: %w", err)
 	}

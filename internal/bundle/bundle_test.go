@@ -60,9 +60,19 @@ func constraint(yaml string) map[string]string {
 	return map[string]string{"admission/t/t.rego": template, "constraints/c/data.yaml": yaml}
 }
 
+// reading gives a constraint, and a template that iterates what is given.
+func reading(what string) map[string]string {
+	change := constraint("template: t\n")
+	change["admission/t/t.rego"] = strings.Replace(template, "data.gatehouse.instances.t", what, 1)
+	return change
+}
+
 // declaring gives a constraint and a template that declares parameters, both in YAML.
-func declaring(schema, parameters string) map[string]string {
+func declaring(schema, parameters string, more ...string) map[string]string {
 	change := constraint("template: t\n" + parameters)
+	for i := 0; i < len(more); i += 2 {
+		change[more[i]] = more[i+1]
+	}
 	change["admission/t/t.rego"] = "# METADATA\n# scope: package\n# custom:\n#   parameters: " + schema + "\n" + template
 	return change
 }
@@ -242,6 +252,19 @@ func TestRefused(t *testing.T) {
 		{"constraints are a list", map[string]string{"constraints/data.yaml": "[]\n"}, []string{"constraints"}},
 		{"constraint is a text", map[string]string{"constraints/c/data.json": `"x"`}, []string{`constraint "c": not an object`}},
 		{"unknown template", constraint("template: u\n"), []string{`constraint "c": template "u"`}},
+		{"misspelt template", constraint("template: tt\n"), []string{`constraint "c": template "tt": no package admission.tt with a rule violation: did you mean "t"?`}},
+		{"misspelt field", constraint("template: t\nenforcmentAction: deny\n"), []string{`unknown field "enforcmentAction": want template, enforcementAction, match, parameters`}},
+		{"copied template", reading("data.gatehouse.instances.other"), []string{"admission/t/t.rego:3: reads data.gatehouse.instances.other: a template reads its own, data.gatehouse.instances.t", `constraint "c": template "t": no rule of it reads`}},
+		{"template of all instances", reading("data.gatehouse.instances"), []string{"reads data.gatehouse.instances: a template reads its own"}},
+		{"template by a computed name", reading("data.gatehouse.instances[input.request.method]"), []string{"reads data.gatehouse.instances: a template reads its own"}},
+		{"template without instances", reading("data.constraints"), []string{`constraint "c": template "t": no rule of it reads data.gatehouse.instances.t: it would find nothing`}},
+		{"attribute that is not there", declaring("{properties: {attribute: {type: string, format: attribute}}}", "parameters: {attribute: suspendd}\n", "attributes/suspended/data.yaml", "a: b\n"), []string{`parameters: attribute: data.attributes has no object "suspendd": did you mean "suspended"?`}},
+		{"attribute that is a list", declaring("{properties: {attribute: {type: string, format: attribute}}}", "parameters: {attribute: suspended}\n", "attributes/x/data.json", `{"suspended": []}`), []string{`data.attributes has no object "suspended"`}},
+		{"grant of no route", map[string]string{"authz/orders/more.rego": "package authz.orders\n\nallow contains \"x\" if input.request.route == \"GET /order\"\n"}, []string{`authz/orders/more.rego:3: "GET /order" is no route of data.routes: did you mean "GET /orders"?`}},
+		{"grant of no route, nor like one", map[string]string{"authz/orders/more.rego": "package authz.orders\n\nallow contains \"x\" if input.request.route == \"DELETE /everything\"\n"}, []string{`"DELETE /everything" is no route of data.routes`}},
+		{"grant of another API's route", map[string]string{"authz/admin/admin.rego": "package authz.admin\n\nallow contains \"x\" if input.request.route == \"GET /orders\"\n"}, []string{`authz/admin/admin.rego:3: "GET /orders" is a route of the API orders`}},
+		{"grant called otherwise", map[string]string{"authz/orders/more.rego": "package authz.orders\n\n# METADATA\n# custom:\n#   code: orders.b\nallow contains \"orders.a\" if input.request.route == \"GET /orders\"\n"}, []string{`METADATA says code orders.b, and the rule "orders.a"`}},
+		{"another directory", map[string]string{".manifest": "", "a.txt": "x", "b.bin": "x"}, []string{".manifest: missing: is this the directory of the policies?"}},
 		{"no template", constraint("parameters: {}\n"), []string{"want the name of a folder"}},
 		{"action in capitals", constraint("template: t\nenforcementAction: Deny\n"), []string{"Deny", "want deny, warn or dryrun"}},
 		{"misspelt match", constraint("template: t\nmatches: {}\n"), []string{`unknown field "matches"`}},
@@ -263,8 +286,8 @@ func TestRefused(t *testing.T) {
 		{"parameters declared by themselves, denied", declaring(`{not: {$ref: "#"}}`, "parameters: {a: 1}\n"), []string{`custom.parameters: not: "$ref"`}},
 		{"parameters declared with an address", declaring(`{$id: "file:///tmp/", additionalProperties: {type: string}}`, "parameters: {a: 1}\n"), []string{`custom.parameters: "$id"`}},
 		{"parameters declared by a number", declaring(`{additionalProperties: 1}`, "parameters: {a: 1}\n"), []string{`custom.parameters: additionalProperties: is`, "want an object"}},
-		{"parameter that is no network", declaring(`{properties: {nets: {type: array, items: {type: string, format: cidr}}}}`, "parameters: {nets: [10.0.0.0/8, 300.0.0.0/8]}\n"), []string{`constraint "c": parameters: parameters.nets.1: "300.0.0.0/8" is no network`}},
-		{"further parameter that is no network", declaring(`{additionalProperties: {type: string, format: cidr}}`, "parameters: {a: 10.0.0.0}\n"), []string{`parameters.a: "10.0.0.0" is no network`}},
+		{"parameter that is no network", declaring(`{properties: {nets: {type: array, items: {type: string, format: cidr}}}}`, "parameters: {nets: [10.0.0.0/8, 300.0.0.0/8]}\n"), []string{`constraint "c": parameters: nets.1: "300.0.0.0/8" is no network`}},
+		{"further parameter that is no network", declaring(`{additionalProperties: {type: string, format: cidr}}`, "parameters: {a: 10.0.0.0}\n"), []string{`parameters: a: "10.0.0.0" is no network`}},
 		{"parameters is a list", constraint("template: t\nparameters: []\n"), []string{"parameters: not an object"}},
 	}
 	for _, tt := range tests {
@@ -305,7 +328,7 @@ func TestReadRefusesTooMuch(t *testing.T) {
 	for i := range 9 {
 		large[filepath.Join(strings.Repeat("x", i+1), "data.yaml")] = &fstest.MapFile{Data: bytes.Repeat([]byte("#"), 1<<20), Mode: 0o644}
 	}
-	link := fstest.MapFS{"data.yaml": &fstest.MapFile{Data: []byte("elsewhere"), Mode: fs.ModeSymlink}}
+	link := fstest.MapFS{".manifest": &fstest.MapFile{Data: []byte("{}")}, "data.yaml": &fstest.MapFile{Data: []byte("elsewhere"), Mode: fs.ModeSymlink}}
 	for want, root := range map[string]fs.FS{"2000 files": many, "8388608 bytes": large, "not a regular file": link} {
 		if _, err := bundle.Read(root); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error with %q", err, want)

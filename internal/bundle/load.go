@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -240,21 +241,47 @@ func checkShape(c *ast.Compiler, data map[string]any) error {
 		}
 	}
 	for _, rule := range allRules(c) {
-		checkRule(rule, fault)
+		checkRule(rule, routes, fault)
 	}
+	reads := checkTemplates(c, fault)
 
 	if _, ok := data["constraints"].(map[string]any); !ok && data["constraints"] != nil {
 		fault("data.constraints: not an object")
 	}
 	for name, entry := range sorted(object(data["constraints"])) {
-		checkConstraint(c, routes, name, entry, fault)
+		checkConstraint(c, routes, reads, name, entry, fault)
 	}
-	checkParameters(c, object(data["constraints"]), fault)
+	checkParameters(c, data, fault)
 	return errors.Join(faults...)
 }
 
+var instances = ast.MustParseRef("data.gatehouse.instances")
+
+// checkTemplates refuses a template that iterates the instances of another, as a copied one does: its own would have no
+// effect. It gives the templates that iterate their own.
+func checkTemplates(c *ast.Compiler, fault func(string, ...any)) map[string]bool {
+	reads := map[string]bool{}
+	for _, rule := range allRules(c) {
+		room, name, _ := strings.Cut(strings.TrimPrefix(path.Dir(rule.Location.File), "/"), "/")
+		if room != "admission" {
+			continue
+		}
+		ast.WalkRefs(rule, func(r ast.Ref) bool {
+			switch {
+			case !r.HasPrefix(instances):
+			case len(r) > len(instances) && r[len(instances)].Equal(ast.StringTerm(name)):
+				reads[name] = true
+			default:
+				fault("%s: reads %s: a template reads its own, %s.%s", rule.Location, r.GroundPrefix(), instances, name)
+			}
+			return false
+		})
+	}
+	return reads
+}
+
 // checkRule refuses rules that look as if they decided and do not.
-func checkRule(rule *ast.Rule, fault func(string, ...any)) {
+func checkRule(rule *ast.Rule, routes map[string]any, fault func(string, ...any)) {
 	path := rule.Ref()
 	if len(path) != 4 {
 		return
@@ -268,10 +295,44 @@ func checkRule(rule *ast.Rule, fault func(string, ...any)) {
 			fault("%s: %s must be a set: write `%s contains … if …`", rule.Location, path, want)
 		} else if room == "admission" {
 			checkFinding(rule, fault)
+		} else {
+			checkGrant(rule, text(path[2]), routes, fault)
 		}
 	case name == "deny" || name == "violation" || name == "allow":
 		fault("%s: %s decides nothing here: did you mean %s?", rule.Location, path, want)
 	}
+}
+
+// checkGrant refuses a grant that can never be given, since nobody asks its package about the route that it states, and
+// one whose METADATA calls it otherwise than it does itself.
+func checkGrant(rule *ast.Rule, api string, routes map[string]any, fault func(string, ...any)) {
+	for _, route := range StatedRoutes(rule.Body) {
+		if of, _ := object(routes[route])["api"].(string); of == "" {
+			fault("%s: %q is no route of data.routes%s", rule.Location, route, meant(route, routes))
+		} else if of != api {
+			fault("%s: %q is a route of the API %s, whose package alone is asked about it", rule.Location, route, of)
+		}
+	}
+	for _, a := range rule.Annotations {
+		code, given := a.Custom["code"]
+		if said, ok := rule.Head.Key.Value.(ast.String); given && ok && a.Scope == "rule" && code != string(said) {
+			fault("%s: METADATA says code %v, and the rule %q", rule.Location, code, string(said))
+		}
+	}
+}
+
+// meant suggests the name that differs least from one that is not there.
+func meant[V any](name string, there map[string]V) string {
+	best, least := "", len(name)/3+1
+	for _, candidate := range slices.Sorted(maps.Keys(there)) {
+		if d := levenshtein.ComputeDistance(name, candidate); d > 0 && d <= least && (best == "" || d < least) {
+			best, least = candidate, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(": did you mean %q?", best)
 }
 
 // checkFinding refuses a finding whose fields are known when the bundle is loaded and are not constraint and message.
@@ -288,21 +349,23 @@ func checkFinding(rule *ast.Rule, fault func(string, ...any)) {
 	}
 }
 
-func checkConstraint(c *ast.Compiler, routes map[string]any, name string, entry any, fault func(string, ...any)) {
+func checkConstraint(c *ast.Compiler, routes map[string]any, reads map[string]bool, name string, entry any, fault func(string, ...any)) {
 	e, ok := entry.(map[string]any)
 	if !ok {
 		fault("constraint %q: not an object", name)
 		return
 	}
-	known(e, []string{"template", "enforcementAction", "match", "parameters"}, func(field string) {
-		fault("constraint %q: unknown field %q", name, field)
+	known(e, []string{"template", "enforcementAction", "match", "parameters"}, func(field string, fields []string) {
+		fault("constraint %q: unknown field %q: want %s", name, field, strings.Join(fields, ", "))
 	})
 	template, ok := e["template"].(string)
 	switch {
 	case !ok:
 		fault("constraint %q: template: want the name of a folder in admission/", name)
-	case len(c.GetRulesExact(ref("admission", template, "violation"))) == 0:
-		fault("constraint %q: template %q: package admission.%s has no rule violation", name, template, template)
+	case !isTemplate(c, template):
+		fault("constraint %q: template %q: no package admission.%s with a rule violation%s", name, template, template, meant(template, templates(c)))
+	case !reads[template]:
+		fault("constraint %q: template %q: no rule of it reads %s.%s: it would find nothing", name, template, instances, template)
 	}
 	if action, given := e["enforcementAction"]; given && action != "deny" && action != "warn" && action != "dryrun" {
 		fault("constraint %q: enforcementAction %q: want deny, warn or dryrun", name, fmt.Sprint(action))
@@ -314,8 +377,8 @@ func checkConstraint(c *ast.Compiler, routes map[string]any, name string, entry 
 	if !ok && e["match"] != nil {
 		fault("constraint %q: match: not an object", name)
 	}
-	known(match, []string{"routes", "excludedPrincipals"}, func(field string) {
-		fault("constraint %q: match: unknown field %q", name, field)
+	known(match, []string{"routes", "excludedPrincipals"}, func(field string, fields []string) {
+		fault("constraint %q: match: unknown field %q: want %s", name, field, strings.Join(fields, ", "))
 	})
 	for _, field := range []string{"routes", "excludedPrincipals"} {
 		if list, given := match[field]; given && !isStrings(list) {
@@ -326,15 +389,29 @@ func checkConstraint(c *ast.Compiler, routes map[string]any, name string, entry 
 	for _, route := range listed {
 		// A misspelt route would leave the constraint without effect.
 		if key, ok := route.(string); ok && routes[key] == nil {
-			fault("constraint %q: match.routes: %q is no route of data.routes", name, key)
+			fault("constraint %q: match.routes: %q is no route of data.routes%s", name, key, meant(key, routes))
 		}
 	}
 }
 
-func known(m map[string]any, fields []string, unknown func(string)) {
+func isTemplate(c *ast.Compiler, name string) bool {
+	return len(c.GetRulesExact(ref("admission", name, "violation"))) > 0
+}
+
+func templates(c *ast.Compiler) map[string]bool {
+	found := map[string]bool{}
+	for _, m := range c.Modules {
+		if name, ok := strings.CutPrefix(packagePath(m), "admission/"); ok && isTemplate(c, name) {
+			found[name] = true
+		}
+	}
+	return found
+}
+
+func known(m map[string]any, fields []string, unknown func(string, []string)) {
 	for field := range sorted(m) {
 		if !slices.Contains(fields, field) {
-			unknown(field)
+			unknown(field, fields)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func TestDisclosedTemplates(t *testing.T) {
 	const code = "# METADATA\n# custom: {code: no_entry, disclose: true}\n"
 	for name, files := range map[string]map[string]string{
 		"one rule":               finding(code + found),
-		"two rules":              finding(code+found+"\n\n"+code+found, "admission/u/u.rego", "package admission.u\n\n"+found+"\n"),
+		"two rules":              finding(code+found+"\n\n"+code+found, "admission/u/u.rego", "package admission.u\n\n"+strings.ReplaceAll(found, "instances.t", "instances.u")+"\n"),
 		"two rules in two files": finding(code+found, "admission/t/more.rego", "package admission.t\n\n"+code+found+"\n"),
 	} {
 		loaded, err := load(t, minimal(files))

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -12,11 +14,14 @@ import (
 // checkParameters holds the parameters of each constraint against the JSON Schema that its template declares as
 // custom.parameters in the METADATA of its package. Templates fail closed on parameters that they do not understand; this
 // says before that which of them, and why.
-func checkParameters(c *ast.Compiler, constraints map[string]any, fault func(string, ...any)) {
+func checkParameters(c *ast.Compiler, data map[string]any, fault func(string, ...any)) {
 	sound := map[string]bool{} // by template, whether its schema can be used
-	for name, entry := range sorted(constraints) {
+	for name, entry := range sorted(object(data["constraints"])) {
 		e := object(entry)
 		template, _ := e["template"].(string)
+		if !isTemplate(c, template) {
+			continue
+		}
 		parameters := e["parameters"]
 		schema, declared := parametersOf(c, template)
 		if !declared {
@@ -43,7 +48,7 @@ func checkParameters(c *ast.Compiler, constraints map[string]any, fault func(str
 			sound[template] = false
 			continue
 		}
-		for _, m := range append(mismatches, notCIDR(parameters, schema, "parameters")...) {
+		for _, m := range append(mismatches, misfits(parameters, schema, object(data["attributes"]), "")...) {
 			fault("constraint %q: parameters: %s", name, m)
 		}
 	}
@@ -140,27 +145,38 @@ func matchSchema(document, schema any) ([]string, error) {
 	return mismatches, err
 }
 
-// notCIDR names the texts of format "cidr" that are no network (RFC 4632, RFC 4291 section 2.3): the library lets every
-// format that it does not know pass.
-func notCIDR(document, schema any, at string) []string {
+// misfits names the texts that are not of the format that their schema says, for the two formats that the library does
+// not know and so lets pass: "cidr", a network (RFC 4632; RFC 4291, section 2.3), and "attribute", the name of an object
+// in data.attributes.
+func misfits(document, schema any, attributes map[string]any, at string) []string {
 	s := object(schema)
 	var wrong []string
+	below := func(step string, document, schema any) {
+		wrong = append(wrong, misfits(document, schema, attributes, strings.TrimPrefix(at+"."+step, "."))...)
+	}
 	switch v := document.(type) {
 	case string:
-		if _, err := netip.ParsePrefix(v); s["format"] == "cidr" && err != nil {
-			wrong = append(wrong, fmt.Sprintf("%s: %q is no network in CIDR notation", at, v))
+		switch s["format"] {
+		case "cidr":
+			if _, err := netip.ParsePrefix(v); err != nil {
+				wrong = append(wrong, fmt.Sprintf("%s: %q is no network in CIDR notation", at, v))
+			}
+		case "attribute":
+			if _, ok := attributes[v].(map[string]any); !ok {
+				wrong = append(wrong, fmt.Sprintf("%s: data.attributes has no object %q%s", at, v, meant(v, attributes)))
+			}
 		}
 	case []any:
 		for i, e := range v {
-			wrong = append(wrong, notCIDR(e, s["items"], fmt.Sprintf("%s.%d", at, i))...)
+			below(strconv.Itoa(i), e, s["items"])
 		}
 	case map[string]any:
 		for name, e := range sorted(v) {
-			below, named := object(s["properties"])[name]
+			schema, named := object(s["properties"])[name]
 			if !named {
-				below = s["additionalProperties"]
+				schema = s["additionalProperties"]
 			}
-			wrong = append(wrong, notCIDR(e, below, at+"."+name)...)
+			below(name, e, schema)
 		}
 	}
 	return wrong

@@ -11,7 +11,7 @@
 #     required: [attribute]
 #     additionalProperties: false
 #     properties:
-#       attribute: {type: string, minLength: 1, description: a name under data.attributes}
+#       attribute: {type: string, format: attribute, minLength: 1, description: a name under data.attributes}
 package admission.deny_clients
 
 import data.gatehouse

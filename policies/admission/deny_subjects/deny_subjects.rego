@@ -10,7 +10,7 @@
 #     required: [attribute]
 #     additionalProperties: false
 #     properties:
-#       attribute: {type: string, description: a name under data.attributes}
+#       attribute: {type: string, format: attribute, description: a name under data.attributes}
 package admission.deny_subjects
 
 import data.gatehouse
