@@ -144,7 +144,7 @@ func (a *Authorizer) answer(ctx context.Context, event []byte, g *Generation, r 
 	}
 	r.saw(input, g.ClaimsRead)
 
-	decision := malformed(req.Malformed)
+	decision := Malformed(req.Malformed)
 	if req.Malformed == "" {
 		decision, err = g.Policy.Decide(ctx, input)
 	}

@@ -89,8 +89,8 @@ func Plain(s string) string {
 	return s[:end]
 }
 
-// malformed is the decision about a request whose path can be read in two ways. No policy is asked.
-func malformed(why string) Decision {
+// Malformed is the decision about a request whose path can be read in two ways; why says so. No policy is asked.
+func Malformed(why string) Decision {
 	return Decision{
 		Status:     Status{Code: 403, Reason: RequestMalformed, Message: why},
 		Grants:     []string{},

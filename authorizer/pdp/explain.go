@@ -64,11 +64,11 @@ type Constraint struct {
 	Title      string          `json:"title,omitempty"` // of the template's METADATA
 	Rule       Place           `json:"rule,omitzero"`   // of the template: the rule that found it, or the first one
 	Action     string          `json:"action"`
-	Parameters json.RawMessage `json:"parameters,omitempty"`
-	Messages   []string        `json:"messages,omitempty"` // what was found; none: the constraint is satisfied
-	Unmet      []Condition     `json:"unmet,omitempty"`    // the conditions behind the finding
-	Saw        []Value         `json:"saw,omitempty"`      // all that the template reads of the input, where it found something
-	Remedy     []Change        `json:"remedy,omitempty"`   // unless it is a dry run: single changes of the principal that satisfy it
+	Parameters json.RawMessage `json:"parameters,omitempty"` // as the template gets them, if there are any
+	Messages   []string        `json:"messages,omitempty"`   // what was found; none: the constraint is satisfied
+	Unmet      []Condition     `json:"unmet,omitempty"`      // the conditions behind the finding
+	Saw        []Value         `json:"saw,omitempty"`        // all that the template reads of the input, where it found something
+	Remedy     []Change        `json:"remedy,omitempty"`     // unless it is a dry run: single changes of the principal that satisfy it
 }
 
 // Condition is an expression of a rule that does not hold for this input; or one that does, where a `not` stands before
@@ -98,34 +98,20 @@ type Change struct {
 // the command line.
 type Explainer struct {
 	*Policy
-	compiler *ast.Compiler
-	store    storage.Store
 	content  *bundle.Bundle
-	routes   []string
+	loaded   *bundle.Loaded
 	titles   map[Place]string  // of rules, by the place of their head
 	packages map[string]string // titles of packages, "data.admission.require_mfa"
 }
 
 // NewExplainer loads the policy content under root as [Load] does, and keeps what explanations need.
 func NewExplainer(ctx context.Context, root fs.FS) (*Explainer, error) {
-	content, err := bundle.Read(root)
+	content, loaded, policy, err := load(ctx, root)
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := content.Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := New(ctx, loaded)
-	if err != nil {
-		return nil, err
-	}
-	annotated, err := content.Annotated()
-	if err != nil {
-		return nil, err
-	}
-	e := &Explainer{policy, loaded.Compiler, loaded.Store, content, loaded.Routes, map[Place]string{}, map[string]string{}}
-	for _, m := range annotated {
+	e := &Explainer{policy, content, loaded, map[Place]string{}, map[string]string{}}
+	for _, m := range loaded.Compiler.Modules {
 		for _, a := range m.Annotations {
 			if a.Scope == "package" {
 				e.packages[m.Package.Path.String()] = a.Title
@@ -143,7 +129,7 @@ func NewExplainer(ctx context.Context, root fs.FS) (*Explainer, error) {
 }
 
 // RouteKeys are the routes of the policy's table, sorted.
-func (e *Explainer) RouteKeys() []string { return slices.Clone(e.routes) }
+func (e *Explainer) RouteKeys() []string { return slices.Clone(e.loaded.Routes) }
 
 // Explain decides and gives the reasons. The error is that of [Policy.Decide], or says what the reasons could not be
 // worked out of.
@@ -156,11 +142,11 @@ func (e *Explainer) Explain(ctx context.Context, in authorizer.Input) (Explanati
 	defer done()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
-	txn, err := e.store.NewTransaction(ctx)
+	txn, err := e.loaded.Store.NewTransaction(ctx)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("explain: read data: %w", err)
 	}
-	defer e.store.Abort(ctx, txn)
+	defer e.loaded.Store.Abort(ctx, txn)
 
 	q := &asking{Explainer: e, ctx: ctx, in: in, value: ast.NewTerm(inputValue(in, principalValue(in.Principal))), txn: txn, cancel: cancel, decision: decision}
 	x := Explanation{Decision: decision, Grants: q.grants(), Constraints: q.constraints()}
@@ -195,8 +181,8 @@ func (q *asking) solutions(body ast.Body, limit int) []topdown.QueryResult {
 	var found []topdown.QueryResult
 	enough := errors.New("enough")
 	err := topdown.NewQuery(body).
-		WithCompiler(q.compiler).
-		WithStore(q.store).
+		WithCompiler(q.loaded.Compiler).
+		WithStore(q.loaded.Store).
 		WithTransaction(q.txn).
 		WithInput(q.value).
 		WithTime(q.in.Request.Time).
@@ -226,15 +212,7 @@ func under(bound topdown.QueryResult, body ...*ast.Expr) ast.Body {
 	return append(all, body...)
 }
 
-// lookup gives the value of a path of data, nil where nothing stands there.
-func (q *asking) lookup(path ...string) ast.Value {
-	at := ast.Ref{ast.DefaultRootDocument}
-	for _, step := range path {
-		at = append(at, ast.StringTerm(step))
-	}
-	return q.eval(at)
-}
-
+// eval gives the value of a reference, nil where it is undefined.
 func (q *asking) eval(r ast.Ref) ast.Value {
 	for _, s := range q.solutions(ast.NewBody(ast.Equality.Expr(ast.VarTerm("found"), ast.NewTerm(r))), 1) {
 		return s["found"].Value
@@ -245,11 +223,11 @@ func (q *asking) eval(r ast.Ref) ast.Value {
 // grants are the rules of the API's package that are about the route.
 func (q *asking) grants() []Grant {
 	grants := []Grant{}
-	api, ok := q.lookup("routes", q.in.Request.Route, "api").(ast.String)
+	api, ok := q.facts.Get(dataRef("routes", q.in.Request.Route, "api")).(ast.String)
 	if !ok {
 		return grants
 	}
-	for _, rule := range q.rules(ast.Ref{ast.DefaultRootDocument, ast.StringTerm("authz"), ast.NewTerm(api), ast.StringTerm("allow")}) {
+	for _, rule := range q.rules(dataRef("authz", string(api), "allow")) {
 		if !q.aboutRoute(rule) {
 			continue
 		}
@@ -271,8 +249,6 @@ func (q *asking) grants() []Grant {
 	return grants
 }
 
-var routePath = ast.MustParseRef("input.request.route")
-
 // aboutRoute says whether what a rule asks of the route alone holds. A rule that asks nothing is about every route.
 func (q *asking) aboutRoute(rule *ast.Rule) bool {
 	generated := map[ast.Var]bool{}
@@ -282,7 +258,7 @@ func (q *asking) aboutRoute(rule *ast.Rule) bool {
 		ast.WalkTerms(e, func(t *ast.Term) bool {
 			switch v := t.Value.(type) {
 			case ast.Ref:
-				if v.HasPrefix(routePath) {
+				if v.HasPrefix(inputRoute) {
 					onRoute = true
 					return true
 				}
@@ -448,7 +424,7 @@ func (q *asking) calls(e *ast.Expr, bound topdown.QueryResult) []call {
 
 // rules are those of exactly this path, in the order of their places.
 func (q *asking) rules(r ast.Ref) []*ast.Rule {
-	found := slices.Clone(q.compiler.GetRulesExact(r))
+	found := slices.Clone(q.loaded.Compiler.GetRulesExact(r))
 	slices.SortFunc(found, func(a, b *ast.Rule) int {
 		return cmp.Or(cmp.Compare(a.Location.File, b.Location.File), cmp.Compare(a.Location.Row, b.Location.Row))
 	})
@@ -484,7 +460,7 @@ func (q *asking) saw(body ast.Body, e *ast.Expr, bound topdown.QueryResult) []Va
 				}
 				return true
 			}
-			name, named := q.compiler.RewrittenVars[headVar(v)]
+			name, named := q.loaded.Compiler.RewrittenVars[headVar(v)]
 			if whole := bound[headVar(v)]; named && whole != nil {
 				tail, _ := plug(ast.NewTerm(v[1:]), bound).Value.(ast.Ref)
 				if value, err := whole.Value.Find(tail); err == nil && value.IsGround() {
@@ -502,7 +478,7 @@ func (q *asking) saw(body ast.Body, e *ast.Expr, bound topdown.QueryResult) []Va
 				}
 				return true
 			}
-			name, named := q.compiler.RewrittenVars[v]
+			name, named := q.loaded.Compiler.RewrittenVars[v]
 			if value := bound[v]; named && value != nil && value.IsGround() && !name.IsWildcard() {
 				add(Value{Name: string(name), Value: jsonOf(value.Value)})
 			}
@@ -597,62 +573,57 @@ func jsonOf(v ast.Value) json.RawMessage {
 	return nil
 }
 
-// constraints are the instances that are about the request: by the words of their match, as the entrypoint reads them.
+// constraints are the instances that look at the request, as the policy itself says in data.gatehouse.instances and but
+// for those that spare the principal, and whatever else was found.
 func (q *asking) constraints() []Constraint {
 	found := []Constraint{}
-	if all, ok := q.lookup("constraints").(ast.Object); ok {
-		all.Foreach(func(name, instance *ast.Term) {
-			n, _ := name.Value.(ast.String)
-			if o, ok := instance.Value.(ast.Object); ok && q.inScope(o) {
-				found = append(found, q.constraint(string(n), o))
+	scope := plan{constraints: object(q.facts.Get(dataRef("constraints")))}
+	object(q.eval(dataRef("gatehouse", "instances"))).Foreach(func(template, instances *ast.Term) {
+		object(instances.Value).Foreach(func(name, parameters *ast.Term) {
+			if !scope.excludes(text(name), q.in.Principal.Subject) {
+				found = append(found, q.constraint(text(name), text(template), object(parameters.Value)))
 			}
 		})
-	}
-	for _, v := range q.decision.Violations { // of a policy whose findings are about no instance in scope
-		if !slices.ContainsFunc(found, func(c Constraint) bool { return c.Name == v.Constraint }) {
-			found = append(found, Constraint{Name: v.Constraint, Template: v.Template, Action: v.Action, Messages: []string{v.Message}})
+	})
+	for _, v := range q.decision.Violations {
+		if !slices.ContainsFunc(found, func(c Constraint) bool { return c.finds(v) }) {
+			found = append(found, q.constraint(v.Constraint, v.Template, ast.NewObject()))
 		}
 	}
-	slices.SortFunc(found, func(a, b Constraint) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(found, func(a, b Constraint) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Template, b.Template))
+	})
 	return found
 }
 
-func (q *asking) inScope(instance ast.Object) bool {
-	match, ok := get(instance, "match").(ast.Object)
-	if !ok {
-		return true
-	}
-	if routes, ok := get(match, "routes").(*ast.Array); ok && routes.Len() > 0 && !holdsText(routes, q.in.Request.Route) {
-		return false
-	}
-	excluded, ok := get(match, "excludedPrincipals").(*ast.Array)
-	return !ok || !holdsText(excluded, q.in.Principal.Subject)
+// finds says whether a violation is a finding of the constraint.
+func (c Constraint) finds(v authorizer.Violation) bool {
+	return v.Constraint == c.Name && v.Template == c.Template
 }
 
-func holdsText(list *ast.Array, text string) bool {
-	return list.Until(func(t *ast.Term) bool { return t.Value.Compare(ast.String(text)) == 0 })
-}
-
-func (q *asking) constraint(name string, instance ast.Object) Constraint {
-	template, _ := get(instance, "template").(ast.String)
-	c := Constraint{Name: name, Template: string(template), Action: "deny"}
+func (q *asking) constraint(name, template string, parameters ast.Object) Constraint {
+	c := Constraint{Name: name, Template: template, Action: "deny"}
 	c.File, c.Line = q.content.Place("constraints", name, "template")
-	if action, ok := get(instance, "enforcementAction").(ast.String); ok {
+	if action, ok := q.facts.Get(dataRef("constraints", name, "enforcementAction")).(ast.String); ok {
 		c.Action = string(action)
 	}
-	if parameters := get(instance, "parameters"); parameters != nil {
+	if parameters.Len() > 0 {
 		c.Parameters = jsonOf(parameters)
 	}
-	pkg := ast.Ref{ast.DefaultRootDocument, ast.StringTerm("admission"), ast.NewTerm(template)}
+	pkg := dataRef("admission", template)
 	c.Title = q.packages[pkg.String()]
 	rules := q.rules(pkg.Append(ast.StringTerm("violation")))
 	if len(rules) > 0 {
 		c.Rule = placeOf(rules[0].Location)
 	}
 	for _, v := range q.decision.Violations {
-		if v.Constraint == name {
-			c.Messages = append(c.Messages, v.Message)
+		if !c.finds(v) {
+			continue
 		}
+		if c.Messages == nil {
+			c.Action = v.Action // that of the instance, unless the finding is of no proper shape
+		}
+		c.Messages = append(c.Messages, v.Message)
 	}
 	for _, rule := range rules {
 		q.note(rule)
@@ -660,8 +631,7 @@ func (q *asking) constraint(name string, instance ast.Object) Constraint {
 			continue
 		}
 		for _, s := range q.solutions(rule.Body, -1) {
-			finding, ok := plug(rule.Head.Key, s).Value.(ast.Object)
-			if !ok || finding.Get(ast.StringTerm("constraint")) == nil || get(finding, "constraint").Compare(ast.String(name)) != 0 {
+			if about, ok := get(object(plug(rule.Head.Key, s).Value), "constraint").(ast.String); !ok || string(about) != name {
 				continue
 			}
 			c.Rule = placeOf(rule.Location)
@@ -717,7 +687,7 @@ func (q *asking) reach(rule *ast.Rule) []*ast.Rule {
 	for i := 0; i < len(found); i++ {
 		for r := found[i]; r != nil; r = r.Else {
 			ast.WalkRefs(r.Body, func(ref ast.Ref) bool {
-				for _, callee := range q.compiler.GetRulesExact(ref.ConstantPrefix()) {
+				for _, callee := range q.loaded.Compiler.GetRulesExact(ref.ConstantPrefix()) {
 					own := callee.Module.Package.Path.Equal(rule.Module.Package.Path)
 					if (own || len(callee.Head.Args) > 0) && !slices.Contains(found, callee) {
 						found = append(found, callee)
@@ -785,7 +755,7 @@ func (q *asking) remedies(x *Explanation, roles []string) {
 			_ = json.Unmarshal(c.Parameters, &parameters) // jsonOf wrote them, or nothing
 			words := append(textsIn(parameters), q.wordsOf(c.Rule)...)
 			x.Constraints[i].Remedy = try(q.variants(words, roles), func(d authorizer.Decision) bool {
-				return !slices.ContainsFunc(d.Violations, func(v authorizer.Violation) bool { return v.Constraint == c.Name })
+				return !slices.ContainsFunc(d.Violations, c.finds)
 			})
 		}
 	}
@@ -794,7 +764,7 @@ func (q *asking) remedies(x *Explanation, roles []string) {
 // wordsOf are the texts in the rule at a place, and in the rules of its package that it comes to.
 func (q *asking) wordsOf(at Place) []string {
 	var words []string
-	for _, m := range q.compiler.Modules {
+	for _, m := range q.loaded.Compiler.Modules {
 		for _, rule := range m.Rules {
 			if placeOf(rule.Location) != at {
 				continue
@@ -833,10 +803,8 @@ func textsIn(v any) []string {
 // roles are those that data.attributes knows.
 func (q *asking) roles() []string {
 	var roles []string
-	if known, ok := q.lookup("attributes", "roles").(ast.Object); ok {
-		for _, k := range known.Keys() {
-			roles = append(roles, text(k))
-		}
+	for _, k := range object(q.facts.Get(dataRef("attributes", "roles"))).Keys() {
+		roles = append(roles, text(k))
 	}
 	return roles
 }

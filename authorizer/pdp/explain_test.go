@@ -310,6 +310,52 @@ allow contains code if {
 	}
 }
 
+// A policy with an entrypoint of its own is explained by the instances that it gives to its templates, and a finding of no
+// proper shape by what denies.
+func TestExplainInstancesOfTheirOwn(t *testing.T) {
+	e := explainer(t, map[string]string{
+		"gatehouse/decision.rego": `package gatehouse
+
+instances := object.union({}, {"require_scope": {"at-night": {"scopes": ["b"]}}}) if {
+	input.principal.machine
+} else := object.union({}, {"require_scope": {"by-day": {"scopes": ["a"]}, "spared": {}}})
+
+decision := {
+	"allowed": false, "status": {"code": 403, "reason": "ConstraintViolated", "message": "no"}, "grants": ["x"],
+	"violations": [
+		{"constraint": "by-day", "template": "deny_subjects", "action": "deny", "message": "no finding of its template"},
+		{"constraint": "by-day", "template": "require_scope", "action": "deny", "message": "odd"},
+		{"constraint": "by-day", "template": "require_scope", "action": "warn", "message": "token lacks a required scope"},
+	],
+	"warnings": ["token lacks a required scope"], "auditAnnotations": {}, "context": {},
+}
+`,
+		"constraints/by-day/data.yaml":   "template: require_scope\nenforcementAction: warn\nmatch: {routes: [\"POST /orders\"]}\nparameters: {scopes: [other]}\n",
+		"constraints/at-night/data.yaml": "template: require_scope\nenforcementAction: warn\nparameters: {scopes: [other]}\n",
+		"constraints/spared/data.yaml":   "template: require_scope\nmatch: {excludedPrincipals: [\"auth0|cust\"]}\nparameters: {scopes: [other]}\n",
+	})
+	x := why(t, e, customer("GET /orders"))
+	var said []string
+	for _, c := range x.Constraints {
+		said = append(said, fmt.Sprintf("%s %s %s:%d %s %s %q", c.Name, c.Template, c.File, c.Line, c.Action, c.Parameters, c.Messages))
+	}
+	want := []string{
+		`by-day deny_subjects constraints/by-day/data.yaml:1 deny  ["no finding of its template"]`,
+		`by-day require_scope constraints/by-day/data.yaml:1 deny {"scopes":["a"]} ["odd" "token lacks a required scope"]`,
+	}
+	if !slices.Equal(said, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(said, "\n"), strings.Join(want, "\n"))
+	}
+	if c := x.Constraints[1]; len(c.Unmet) == 0 || !strings.Contains(outline(c.Unmet, 0), "a") {
+		t.Errorf("%+v", c)
+	}
+	in := customer("GET /orders")
+	in.Principal.Machine, in.Principal.Subject = true, "auth0|other"
+	if x = why(t, e, in); len(x.Constraints) != 3 || x.Constraints[0].Name != "at-night" || x.Constraints[0].Messages != nil {
+		t.Errorf("%+v", x.Constraints)
+	}
+}
+
 // A policy whose own entrypoint finds something about no instance is explained as far as it goes.
 func TestExplainAForeignFinding(t *testing.T) {
 	e := explainer(t, map[string]string{"gatehouse/decision.rego": `package gatehouse

@@ -49,15 +49,22 @@ var _ authorizer.Policy = (*Policy)(nil)
 
 // Load reads, checks, compiles and prepares the policy content under root.
 func Load(ctx context.Context, root fs.FS) (*Policy, error) {
+	_, _, policy, err := load(ctx, root)
+	return policy, err
+}
+
+// load gives the policy and what it is made of.
+func load(ctx context.Context, root fs.FS) (*bundle.Bundle, *bundle.Loaded, *Policy, error) {
 	content, err := bundle.Read(root)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	loaded, err := content.Load(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	return New(ctx, loaded)
+	policy, err := New(ctx, loaded)
+	return content, loaded, policy, err
 }
 
 // New prepares a policy that passed the load-time checks.

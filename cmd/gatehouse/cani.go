@@ -17,6 +17,7 @@ import (
 	"gatehouse/authorizer"
 	"gatehouse/authorizer/apigw"
 	"gatehouse/authorizer/pdp"
+	"gatehouse/internal/function"
 )
 
 // pairs are the values of a flag that is given as name=value, any number of times.
@@ -69,6 +70,11 @@ func canI(ctx context.Context, args []string, s stdio) error {
 	case (*bearer != "") == who.given():
 		return misused("want somebody who asks: one of --as PERSON, --sub SUBJECT and --token TOKEN")
 	}
+	if *bearer != "" {
+		if err := who.unused("the token says who asks", claimFlagNames...); err != nil {
+			return err
+		}
+	}
 	for name := range a.headers {
 		if strings.ToLower(name) != name || authorizer.CarriesSecret(name) {
 			return misused("--header %s: no policy sees it: want lower case, and nothing that holds a credential", name)
@@ -95,7 +101,7 @@ func canI(ctx context.Context, args []string, s stdio) error {
 	if *list {
 		return unproven(err)
 	}
-	x := explained{Revision: policy.Revision(), Method: f.Arg(0), Path: f.Arg(1)}
+	x := explained{Version: reportVersion, Revision: policy.Revision(), Method: f.Arg(0), Path: f.Arg(1)}
 	if err != nil {
 		if failure := x.failed(err); failure != nil {
 			return failure
@@ -134,11 +140,11 @@ func caller(ctx context.Context, bearer string, who *claimFlags, now time.Time, 
 	if bearer == "" {
 		return who.principal(ctx, now)
 	}
-	config, configured, err := auth0Of(s.env)
+	settings, err := function.Read(s.env)
 	if err != nil {
-		return authorizer.Principal{}, err
+		return authorizer.Principal{}, refused("%w", err)
 	}
-	if !configured {
+	if !settings.Verifies() {
 		return authorizer.Principal{}, misused("--token needs GATEHOUSE_AUTH0, which says whose tokens are good")
 	}
 	if bearer == "-" {
@@ -148,7 +154,7 @@ func caller(ctx context.Context, bearer string, who *claimFlags, now time.Time, 
 		}
 		bearer = strings.TrimSpace(string(content))
 	}
-	return verified(ctx, config, authorizer.Credentials{"Bearer " + bearer}, now)
+	return verified(ctx, settings, authorizer.Credentials{"Bearer " + bearer}, now)
 }
 
 // input is the document that a policy would see of a request. The path is read as that of a TOKEN event, and the route
@@ -186,6 +192,7 @@ func (a asked) input(policy *pdp.Explainer, method, target string, p authorizer.
 
 // access is what somebody may do, and with --json the document on standard output (docs/schema/access.json).
 type access struct {
+	Version  string        `json:"version"`
 	Revision string        `json:"revision"`
 	Subject  string        `json:"subject"`
 	Routes   []routeAccess `json:"routes"` // in the order of the table
@@ -203,7 +210,7 @@ type routeAccess struct {
 }
 
 func (a asked) list(ctx context.Context, policy *pdp.Explainer, p authorizer.Principal, s stdio, asJSON bool) error {
-	doc := access{Revision: policy.Revision(), Subject: p.Subject, Routes: []routeAccess{}}
+	doc := access{Version: reportVersion, Revision: policy.Revision(), Subject: p.Subject, Routes: []routeAccess{}}
 	unknown := map[string]bool{}
 	for name := range a.params {
 		unknown[name] = true

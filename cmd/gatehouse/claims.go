@@ -8,11 +8,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"gatehouse/authorizer"
 	"gatehouse/authorizer/token"
+	"gatehouse/internal/function"
 	"gatehouse/internal/issuer"
 )
 
@@ -51,6 +53,23 @@ func addClaimFlags(f *flag.FlagSet) *claimFlags {
 
 // given says whether somebody is named.
 func (c *claimFlags) given() bool { return *c.as != "" || *c.sub != "" }
+
+// claimFlagNames are the flags that addClaimFlags adds.
+var claimFlagNames = []string{"as", "sub", "client", "scope", "permissions", "roles", "org", "audience", "issuer", "claim"}
+
+// unused refuses those flags of the names that were given: nothing would be made of them, for the reason that why gives.
+func (c *claimFlags) unused(why string, names ...string) error {
+	var given []string
+	c.set.Visit(func(f *flag.Flag) {
+		if slices.Contains(names, f.Name) {
+			given = append(given, "--"+f.Name)
+		}
+	})
+	if len(given) == 0 {
+		return nil
+	}
+	return misused("%s: %s", strings.Join(given, ", "), why)
+}
 
 // claims are what a token issued now would say. Flags go over what the person has.
 func (c *claimFlags) claims(now time.Time) (issuer.Claims, error) {
@@ -116,30 +135,20 @@ func (c *claimFlags) principal(ctx context.Context, now time.Time) (authorizer.P
 	if err != nil {
 		return authorizer.Principal{}, misused("%w", err)
 	}
-	return verified(ctx, config, authorizer.Credentials{"Bearer " + made}, now)
-}
-
-// verified is who the credentials prove, as the function would say.
-func verified(ctx context.Context, config token.Config, c authorizer.Credentials, now time.Time) (authorizer.Principal, error) {
 	verifier, err := token.New(config, token.Options{})
 	if err != nil {
-		return authorizer.Principal{}, refused("GATEHOUSE_AUTH0: %w", err)
+		return authorizer.Principal{}, misused("%w", err)
 	}
-	return verifier.Authenticate(ctx, c, now)
+	return verifier.Authenticate(ctx, authorizer.Credentials{"Bearer " + made}, now)
 }
 
-// auth0Of reads GATEHOUSE_AUTH0; the configuration is empty, and false returned, where it is not set.
-func auth0Of(environment []string) (token.Config, bool, error) {
-	for _, entry := range environment {
-		if doc, ok := strings.CutPrefix(entry, "GATEHOUSE_AUTH0="); ok && doc != "" {
-			config, err := token.ParseConfig([]byte(doc))
-			if err != nil {
-				return token.Config{}, false, refused("GATEHOUSE_AUTH0: %w", err)
-			}
-			return config, true, nil
-		}
+// verified is who the credentials prove, as the function with these settings says.
+func verified(ctx context.Context, settings function.Settings, c authorizer.Credentials, now time.Time) (authorizer.Principal, error) {
+	verifier, err := settings.Verifier()
+	if err != nil {
+		return authorizer.Principal{}, refused("%w", err)
 	}
-	return token.Config{}, false, nil
+	return verifier.Authenticate(ctx, c, now)
 }
 
 // claimOf keeps JSON as it is spelt, so that the token holds the number that was asked for and not its nearest float64.

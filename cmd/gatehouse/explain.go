@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"gatehouse/authorizer"
-	"gatehouse/authorizer/apigw"
 	"gatehouse/authorizer/pdp"
+	"gatehouse/internal/function"
 )
 
 // maxLog bounds what explain reads.
@@ -24,6 +24,7 @@ const maxLog = 256 << 20
 // explained is the report of explain and of can-i, and with --json the document on standard output
 // (docs/schema/explanation.json).
 type explained struct {
+	Version    string   `json:"version"`
 	Revision   string   `json:"revision"`              // of the policies that the explanation is of
 	DecisionID string   `json:"decision_id,omitempty"` // of the record
 	Method     string   `json:"method,omitempty"`
@@ -58,6 +59,19 @@ func explain(ctx context.Context, args []string, s stdio) error {
 	if err != nil {
 		return err
 	}
+	var kind struct {
+		DecisionID string `json:"decision_id"`
+	}
+	_ = json.Unmarshal(document, &kind)
+	switch {
+	case kind.DecisionID != "":
+		err = who.unused("a record says who asked, and when", append(claimFlagNames, "time")...)
+	case !who.given():
+		err = who.unused("want --as PERSON or --sub SUBJECT too: the event's token says who asks", claimFlagNames...)
+	}
+	if err != nil {
+		return err
+	}
 	root, err := policiesIn(*dir)
 	if err != nil {
 		return err
@@ -66,10 +80,6 @@ func explain(ctx context.Context, args []string, s stdio) error {
 	if err != nil {
 		return refused("%w", err)
 	}
-	var kind struct {
-		DecisionID string `json:"decision_id"`
-	}
-	_ = json.Unmarshal(document, &kind)
 	var x explained
 	if kind.DecisionID != "" {
 		x, err = explainRecord(ctx, policy, document)
@@ -143,9 +153,12 @@ func explainRecord(ctx context.Context, policy *pdp.Explainer, document []byte) 
 	if err := dec.Decode(&r); err != nil {
 		return explained{}, refused("read record: %w", err)
 	}
-	x := explained{Revision: policy.Revision(), DecisionID: r.DecisionID}
+	x := explained{Version: reportVersion, Revision: policy.Revision(), DecisionID: r.DecisionID}
 	if r.Input != nil {
 		x.about(*r.Input)
+		if len(r.Input.Request.Path) == 0 && (r.Result == nil || r.Result.Status.Reason == authorizer.RequestMalformed) {
+			x.Path = "" // a path that can be read in two ways is in no record, and "/" looks the same there
+		}
 	}
 	switch {
 	case r.Error != nil:
@@ -205,18 +218,18 @@ func sameDecision(a, b authorizer.Decision) bool {
 
 // explainEvent decides an authorizer event, as the function would, or as asked by the caller that flags name.
 func explainEvent(ctx context.Context, policy *pdp.Explainer, event []byte, who *claimFlags, now time.Time, env []string) (explained, error) {
-	config, configured, err := auth0Of(env)
-	if err != nil {
-		return explained{}, err
-	}
-	if !configured && !who.given() {
-		return explained{}, misused("an event needs GATEHOUSE_AUTH0 to verify its token, or --as PERSON or --sub SUBJECT to ask for it")
-	}
-	gateway, err := apigw.New(apigw.Config{Headers: config.Headers, Query: config.Query})
+	settings, err := function.Read(env)
 	if err != nil {
 		return explained{}, refused("%w", err)
 	}
-	x := explained{Revision: policy.Revision()}
+	if !settings.Verifies() && !who.given() {
+		return explained{}, misused("an event needs GATEHOUSE_AUTH0 to verify its token, or --as PERSON or --sub SUBJECT to ask for it")
+	}
+	gateway, err := settings.Gateway()
+	if err != nil {
+		return explained{}, refused("%w", err)
+	}
+	x := explained{Version: reportVersion, Revision: policy.Revision()}
 	in := authorizer.Input{Version: authorizer.InputVersion}
 	in.Request, err = gateway.Request(event, now)
 	if err == nil {
@@ -225,14 +238,23 @@ func explainEvent(ctx context.Context, policy *pdp.Explainer, event []byte, who 
 		if who.given() {
 			in.Principal, err = who.principal(ctx, now)
 		} else {
-			in.Principal, err = verified(ctx, config, in.Request.Credentials, now)
+			in.Principal, err = verified(ctx, settings, in.Request.Credentials, now)
 		}
 	}
 	if err != nil {
 		err = x.failed(err)
 		return x, err
 	}
-	err = x.ask(ctx, policy, in)
+	if err := x.ask(ctx, policy, in); err != nil {
+		return x, err
+	}
+	_, err = gateway.Answer(authorizer.Verdict{
+		DecisionID: "explained", Revision: x.Revision, Request: in.Request, Principal: in.Principal, Decision: x.Decision,
+	})
+	if err != nil { // and so the function ends without the decision, too
+		x.Explanation, x.Notes = nil, nil
+		err = x.failed(err)
+	}
 	return x, err
 }
 
@@ -247,10 +269,7 @@ func (x *explained) about(in authorizer.Input) {
 func (x *explained) ask(ctx context.Context, policy *pdp.Explainer, in authorizer.Input) error {
 	x.about(in)
 	if why := in.Request.Malformed; why != "" {
-		x.malformed(authorizer.Decision{
-			Status: authorizer.Status{Code: 403, Reason: authorizer.RequestMalformed, Message: why},
-			Grants: []string{}, Violations: []authorizer.Violation{},
-		})
+		x.malformed(authorizer.Malformed(why))
 		return nil
 	}
 	reasons, err := policy.Explain(ctx, in)

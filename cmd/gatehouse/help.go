@@ -23,7 +23,8 @@ go over what the person has.`,
 	},
 	"rotate": {
 		`Changes the signing keys of the local issuer, as a tenant's administrator would; a running issuer follows. With
---revoke what the keys of before have signed is refused.`,
+--revoke the issuer drops the keys of before: it refuses what they signed at once, a function from its next fetch of
+the keys on, which the first token with a new key or the age of those it holds brings about (docs/auth0.md).`,
 		[]string{"gatehouse rotate", "gatehouse rotate --revoke --json"},
 	},
 	"authorize": {
@@ -59,7 +60,8 @@ With --list, all routes of the policies' table.`,
 		`Reads one record of the function's log, or one authorizer event, and says why it was decided so: which grants and
 constraints fired, with file and line; what was missing for those that did not, and the single changes that would have
 allowed it. A record is decided anew by the policies at hand: exit 1 where that gives another decision, 3 where the
-record lacks what they read. An event needs GATEHOUSE_AUTH0, or somebody to ask for it: --as, --sub.`,
+record lacks what they read. An event is read with all settings of the function, and needs GATEHOUSE_AUTH0 or somebody
+to ask for it: --as, --sub.`,
 		[]string{
 			"tail -n 1 .gatehouse/authorizer.log | gatehouse explain",
 			`gatehouse explain .gatehouse/authorizer.log --id "$(tail -n 1 .gatehouse/authorizer.log | sed 's/.*"decision_id":"\([^"]*\)".*/\1/')" --json`,
@@ -69,7 +71,8 @@ record lacks what they read. An event needs GATEHOUSE_AUTH0, or somebody to ask 
 	"test": {
 		`Makes the checks that the function makes before it serves, asks for a decision on every route, and runs the Rego
 tests with line coverage. It fails when no test ran. With --mutate it then leaves out each condition of a grant or a
-template and each constraint, one at a time: a test must fail each time, or what was left out is named with its place.`,
+template and each constraint, one at a time: a test must fail each time, or what was left out is named with its place.
+What cannot be left out, since the rest would not compile, is counted, and named with --json.`,
 		[]string{"gatehouse test policies"},
 	},
 }

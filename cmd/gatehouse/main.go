@@ -115,6 +115,9 @@ func (c *counted) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// reportVersion is the version of the documents that verbs print with --json.
+const reportVersion = "v1"
+
 // failed is the document that a verb with --json leaves where it has nothing to report.
 type failed struct {
 	Error string `json:"error"`

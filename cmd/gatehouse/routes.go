@@ -22,7 +22,7 @@ func routes(_ context.Context, args []string, s stdio) error {
 	config := f.String("config", "serverless.yml", "the `file` that deploys the API")
 	write := f.String("write", "", "write the table to this `file` instead of standard output")
 	check := f.String("check", "", "refuse when this `file` is not the table")
-	asJSON := f.Bool("json", false, "with --check, report as JSON: file, current, and the routes missing, surplus and changed")
+	asJSON := f.Bool("json", false, "with --check, report as JSON (docs/schema/route-check.json)")
 	if err := parse(f, args, 0, s.out); err != nil {
 		return err
 	}
@@ -51,8 +51,10 @@ func routes(_ context.Context, args []string, s stdio) error {
 }
 
 // routeCheck is how a file of routes differs from the table, by route, sorted. With all three lists empty and current
-// false it says the same in another spelling.
+// false it says the same in another spelling. With --json it is the document on standard output
+// (docs/schema/route-check.json).
 type routeCheck struct {
+	Version string   `json:"version"`
 	File    string   `json:"file"`
 	Current bool     `json:"current"`
 	Missing []string `json:"missing"`
@@ -66,7 +68,7 @@ func checkRoutes(out io.Writer, config, file string, table []byte, asJSON bool) 
 	if err != nil {
 		return refused("%w: %s", err, remedy)
 	}
-	c := routeCheck{file, bytes.Equal(have, table), []string{}, []string{}, []string{}}
+	c := routeCheck{reportVersion, file, bytes.Equal(have, table), []string{}, []string{}, []string{}}
 	var is, want map[string]routeEntry
 	_ = json.Unmarshal(have, &is) // what is no table lacks every route
 	if err := json.Unmarshal(table, &want); err != nil {

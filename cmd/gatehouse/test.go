@@ -35,7 +35,7 @@ const testTimeout = 30 * time.Second
 func test(ctx context.Context, args []string, s stdio) error {
 	f := flags("test", "DIR | --policies DIR [--json]")
 	policies := f.String("policies", "", "`directory` of policies (the same as DIR)")
-	asJSON := f.Bool("json", false, "print the report as JSON: passed, failed, skipped, coverage in per cent, uncovered lines by file, tests")
+	asJSON := f.Bool("json", false, "print the report as JSON (docs/schema/test-report.json)")
 	mutate := f.Bool("mutate", false, "then leave out each condition and each constraint in turn: a test must fail each time")
 	if err := parse(f, args, 1, s.out); err != nil {
 		return err
@@ -142,9 +142,11 @@ func anybody(route string) authorizer.Input {
 	}
 }
 
-// testReport is the outcome of a directory's tests, and with --json the document on standard output. The same
-// directory gives the same document: maps and lists are sorted, no times are in it, and files are named as DIR was.
+// testReport is the outcome of a directory's tests, and with --json the document on standard output
+// (docs/schema/test-report.json). The same directory gives the same document: maps and lists are sorted, no times are in
+// it, and files are named as DIR was.
 type testReport struct {
+	Version   string              `json:"version"`
 	Passed    int                 `json:"passed"`
 	Failed    int                 `json:"failed"`              // outcome fail or error
 	Skipped   int                 `json:"skipped"`             // named todo_test_…
@@ -197,7 +199,7 @@ func runTests(ctx context.Context, dir string) (*testReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := testReport{Tests: []testOutcome{}}
+	report := testReport{Version: reportVersion, Tests: []testOutcome{}}
 	for r := range results {
 		report.add(r)
 	}
@@ -316,7 +318,7 @@ func (t *testReport) print(w io.Writer, asJSON bool) error {
 		for _, m := range t.Mutation.Survivors {
 			line("no test fails at %s", m)
 		}
-		line("%d mutants, %d survived", t.Mutation.Mutants, len(t.Mutation.Survivors))
+		line("%d mutants, %d survived; %d could not be left out", t.Mutation.Mutants, len(t.Mutation.Survivors), len(t.Mutation.Stillborn))
 	}
 	return errors.Join(faults...)
 }

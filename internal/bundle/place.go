@@ -1,11 +1,9 @@
 package bundle
 
 import (
-	"fmt"
 	"path"
 	"strings"
 
-	"github.com/open-policy-agent/opa/v1/ast"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -57,22 +55,4 @@ func lineOf(n *yaml.Node, steps []string) (int, bool) {
 		return lineOf(n.Content[i+1], steps[1:])
 	}
 	return 0, false
-}
-
-// Annotated gives the bundle's modules with their METADATA, which a load leaves out, in the order of their paths.
-func (b *Bundle) Annotated() ([]*ast.Module, error) {
-	var modules []*ast.Module
-	for _, f := range b.files {
-		if !strings.HasSuffix(f.path, ".rego") {
-			continue
-		}
-		m, err := ast.ParseModuleWithOpts(f.path, string(f.content), ast.ParserOptions{
-			RegoVersion: ast.RegoV1, Capabilities: Capabilities(), ProcessAnnotation: true,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("read METADATA: %w", err)
-		}
-		modules = append(modules, m)
-	}
-	return modules, nil
 }

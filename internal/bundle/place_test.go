@@ -52,28 +52,3 @@ func TestPlace(t *testing.T) {
 		}
 	}
 }
-
-func TestAnnotated(t *testing.T) {
-	b, err := bundle.Read(fstest.MapFS{
-		"b/b.rego":      {Data: []byte("package b\n\n# METADATA\n# title: T\nallow contains \"x\" if true\n")},
-		"a/a.rego":      {Data: []byte("package a\n")},
-		"a/a_test.rego": {Data: []byte("not Rego")},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	modules, err := b.Annotated()
-	if err != nil || len(modules) != 2 || modules[0].Package.String() != "package a" {
-		t.Fatalf("%v, %v", modules, err)
-	}
-	if rule := modules[1].Rules[0]; rule.Location.File != "b/b.rego" || rule.Annotations[0].Title != "T" {
-		t.Errorf("%v %v", rule.Location, rule.Annotations)
-	}
-	b, err = bundle.Read(fstest.MapFS{"a/a.rego": {Data: []byte("not Rego")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.Annotated(); err == nil || !strings.HasPrefix(err.Error(), "read METADATA: ") {
-		t.Errorf("got %v", err)
-	}
-}

@@ -34,22 +34,11 @@ func New(ctx context.Context, c Config) (*authorizer.Authorizer, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	settings, settingsErr := read(c.Environment)
-	verifier, verifierErr := authenticator(settings.auth0)
-	gateway, gatewayErr := apigw.New(apigw.Config{
-		Headers: settings.auth0.Headers,
-		Query:   settings.auth0.Query,
-		APIs:    settings.apis,
-
-		SimpleResponses:  settings.simple,
-		TokenQuery:       settings.auth0.TokenQuery,
-		TokenSubprotocol: settings.auth0.TokenSubprotocol,
-	})
-	if gatewayErr != nil {
-		gatewayErr = fmt.Errorf("GATEHOUSE_APIS: %w", gatewayErr) // all else is checked with the Auth0 document
-	}
+	settings, settingsErr := Read(c.Environment)
+	verifier, verifierErr := settings.Verifier()
+	gateway, gatewayErr := settings.Gateway()
 	policy, policyErr := pdp.Load(ctx, c.Policies)
-	if settingsErr != nil {
+	if settingsErr != nil && settings.Verifies() {
 		verifierErr = nil // it lacks what the settings failed to give
 	}
 	if err := errors.Join(settingsErr, verifierErr, gatewayErr, policyErr); err != nil {
@@ -104,19 +93,41 @@ func (r recorder) Record(record authorizer.Record) error {
 	return err
 }
 
-func authenticator(c token.Config) (*token.Verifier, error) {
-	v, err := token.New(c, token.Options{})
+// Settings are what an environment says of the function. The zero value can read events and verify no token.
+type Settings struct {
+	auth0  *token.Config // nil: not set
+	apis   []string
+	simple bool // GATEHOUSE_RESPONSE
+	labels map[string]string
+}
+
+// Verifies says whether the environment says whose tokens are good.
+func (s Settings) Verifies() bool { return s.auth0 != nil }
+
+// Verifier is what tells who asks. Without GATEHOUSE_AUTH0 there is none.
+func (s Settings) Verifier() (*token.Verifier, error) {
+	if !s.Verifies() {
+		return nil, errors.New("GATEHOUSE_AUTH0: missing: it must hold the Auth0 configuration document")
+	}
+	v, err := token.New(*s.auth0, token.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("GATEHOUSE_AUTH0: %w", err)
 	}
 	return v, nil
 }
 
-type settings struct {
-	auth0  token.Config
-	apis   []string
-	simple bool // GATEHOUSE_RESPONSE
-	labels map[string]string
+// Gateway is what reads the events and writes the answers.
+func (s Settings) Gateway() (*apigw.Gateway, error) {
+	c := apigw.Config{APIs: s.apis, SimpleResponses: s.simple}
+	if s.auth0 != nil {
+		c.Headers, c.Query = s.auth0.Headers, s.auth0.Query
+		c.TokenQuery, c.TokenSubprotocol = s.auth0.TokenQuery, s.auth0.TokenSubprotocol
+	}
+	g, err := apigw.New(c)
+	if err != nil {
+		return nil, fmt.Errorf("GATEHOUSE_APIS: %w", err) // all else is checked with the Auth0 document
+	}
+	return g, nil
 }
 
 // later are settings that this version does not act on yet, each with the one value that changes nothing.
@@ -130,8 +141,10 @@ var later = map[string]string{
 	"GATEHOUSE_ANSWER":       "request",
 }
 
-func read(environment []string) (settings, error) {
-	var s settings
+// Read gives the settings of an environment, "NAME=value". All faults are named at once; that GATEHOUSE_AUTH0 is missing
+// is none, since events can be read without it.
+func Read(environment []string) (Settings, error) {
+	var s Settings
 	var faults []error
 	env := map[string]string{}
 	for _, entry := range environment {
@@ -158,12 +171,12 @@ func read(environment []string) (settings, error) {
 		}
 	}
 
-	if env["GATEHOUSE_AUTH0"] == "" {
-		faults = append(faults, errors.New("GATEHOUSE_AUTH0: missing: it must hold the Auth0 configuration document"))
-	} else if auth0, err := token.ParseConfig([]byte(env["GATEHOUSE_AUTH0"])); err != nil {
-		faults = append(faults, fmt.Errorf("GATEHOUSE_AUTH0: %w", err))
-	} else {
-		s.auth0 = auth0
+	if document := env["GATEHOUSE_AUTH0"]; document != "" {
+		auth0, err := token.ParseConfig([]byte(document))
+		if err != nil {
+			faults = append(faults, fmt.Errorf("GATEHOUSE_AUTH0: %w", err))
+		}
+		s.auth0 = &auth0
 	}
 	switch response := env["GATEHOUSE_RESPONSE"]; response {
 	case "", "iam":

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"gatehouse/internal/function"
 	"gatehouse/internal/issuer"
@@ -147,6 +148,27 @@ func TestNewPinsAPIs(t *testing.T) {
 	}
 }
 
+// Events can be read by an environment that says nothing of tokens; nobody is verified by it.
+func TestReadWithoutAuth0(t *testing.T) {
+	s, err := function.Read([]string{"GATEHOUSE_APIS=123456789012/zzzzzz", "GATEHOUSE_AUTH0="})
+	if err != nil || s.Verifies() {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	gateway, err := s.Gateway()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gateway.Request([]byte(event), time.Now()); err == nil || !strings.HasPrefix(err.Error(), "api_not_allowed") {
+		t.Errorf("got %v", err)
+	}
+	if v, err := s.Verifier(); v != nil || err == nil || !strings.HasPrefix(err.Error(), "GATEHOUSE_AUTH0: missing: ") {
+		t.Errorf("got %v, %v", v, err)
+	}
+	if _, err := (function.Settings{}).Gateway(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNewNamesEveryFault(t *testing.T) {
 	good := "GATEHOUSE_AUTH0=" + pinned(t)
 	tests := []struct {
@@ -157,6 +179,7 @@ func TestNewNamesEveryFault(t *testing.T) {
 		not      string
 	}{
 		{"nothing", nil, least, []string{"GATEHOUSE_AUTH0: missing"}, "issuers"},
+		{"nothing, and a fault", []string{"GATEHOUSE_RESPONSE=x"}, least, []string{`GATEHOUSE_RESPONSE: "x": want`, "GATEHOUSE_AUTH0: missing"}, ""},
 		{"unknown", []string{good, "GATEHOUSE_STAGES=value-of-it"}, least, []string{"GATEHOUSE_STAGES: no such setting"}, "value-of-it"},
 		{"all at once, by name", []string{
 			"GATEHOUSE_Z=1", "GATEHOUSE_AUTH0={}", "GATEHOUSE_APIS=one, two", "GATEHOUSE_A=1", "GATEHOUSE_ANSWER=route",
@@ -175,7 +198,7 @@ func TestNewNamesEveryFault(t *testing.T) {
 		}, "release-key"},
 		{"another response", []string{good, "GATEHOUSE_RESPONSE=Simple"}, least, []string{`GATEHOUSE_RESPONSE: "Simple": want iam or simple`}, ""},
 		{"a document that is not JSON", []string{"GATEHOUSE_AUTH0=secret-of-somebody"}, least, []string{"GATEHOUSE_AUTH0: parse auth0 configuration"}, "somebody"},
-		{"policies that do not load", []string{good}, fstest.MapFS{"a.txt": {}}, []string{"read policies: a.txt: not a policy file"}, "GATEHOUSE"},
+		{"policies that do not load", []string{good}, fstest.MapFS{".manifest": {}, "a.txt": {}}, []string{"read policies: a.txt: not a policy file"}, "GATEHOUSE"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

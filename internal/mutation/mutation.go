@@ -46,6 +46,7 @@ func (m Mutant) String() string { return fmt.Sprintf("%s:%d: without %s", m.File
 type Report struct {
 	Mutants   int      `json:"mutants"`   // that compiled, and were tested
 	Survivors []Mutant `json:"survivors"` // by file and line
+	Stillborn []Mutant `json:"stillborn"` // likewise: those that did not compile, and so could not be tested
 }
 
 // Run makes every mutant of the policy below root and tests it. A policy whose own tests fail is an error, and so is
@@ -289,7 +290,7 @@ func (p *policy) test(ctx context.Context, mutants []Mutant) (Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
-		report = Report{Survivors: []Mutant{}}
+		report = Report{Survivors: []Mutant{}, Stillborn: []Mutant{}}
 		faults []error
 		mu     sync.Mutex
 		wg     sync.WaitGroup
@@ -309,6 +310,8 @@ func (p *policy) test(ctx context.Context, mutants []Mutant) (Report, error) {
 					report.Mutants++
 				case end == killed:
 					report.Mutants++
+				case end == stillborn:
+					report.Stillborn = append(report.Stillborn, m)
 				}
 				mu.Unlock()
 			}
@@ -319,9 +322,11 @@ func (p *policy) test(ctx context.Context, mutants []Mutant) (Report, error) {
 	}
 	close(next)
 	wg.Wait()
-	slices.SortFunc(report.Survivors, func(a, b Mutant) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Without, b.Without))
-	})
+	for _, list := range [][]Mutant{report.Survivors, report.Stillborn} {
+		slices.SortFunc(list, func(a, b Mutant) int {
+			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Without, b.Without))
+		})
+	}
 	return report, errors.Join(faults...)
 }
 

@@ -81,9 +81,11 @@ func with(changes map[string]string) fs.FS {
 	return root
 }
 
-func survivors(r Report) []string {
+func survivors(r Report) []string { return named(r.Survivors) }
+
+func named(mutants []Mutant) []string {
 	found := []string{}
-	for _, m := range r.Survivors {
+	for _, m := range mutants {
 		found = append(found, m.String())
 	}
 	return found
@@ -173,6 +175,21 @@ test_c[n][m] if {
 				t.Errorf("got %d mutants, survivors %q; want %d, %q", r.Mutants, got, tt.mutants, tt.want)
 			}
 		})
+	}
+}
+
+// What does not compile was not tested, and is named.
+func TestStillborn(t *testing.T) {
+	r, err := Run(t.Context(), with(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := named(r.Stillborn), []string{
+		"admission/t/t.rego:6: without some name, c in data.constraints",
+		"authz/a/a.rego:5: without some s in input.scopes",
+		`authz/a/a.rego:7: without s != "none"`,
+	}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
