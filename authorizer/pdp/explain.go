@@ -463,8 +463,11 @@ func (q *asking) saw(body ast.Body, e *ast.Expr, bound topdown.QueryResult) []Va
 			name, named := q.loaded.Compiler.RewrittenVars[headVar(v)]
 			if whole := bound[headVar(v)]; named && whole != nil {
 				tail, _ := plug(ast.NewTerm(v[1:]), bound).Value.(ast.Ref)
+				written := q.written(append(ast.Ref{ast.NewTerm(name)}, v[1:]...), taken)
 				if value, err := whole.Value.Find(tail); err == nil && value.IsGround() {
-					add(Value{Name: string(name) + strings.TrimPrefix(v.String(), headVar(v).String()), Value: jsonOf(value)})
+					add(Value{Name: written, Value: jsonOf(value)})
+				} else if err != nil && tail.IsGround() {
+					add(Value{Name: written, Place: q.origin(body, headVar(v), bound)})
 				}
 			}
 			return true
@@ -489,6 +492,46 @@ func (q *asking) saw(body ast.Body, e *ast.Expr, bound topdown.QueryResult) []Va
 	plain.With = nil // what stands there is not read
 	ast.WalkTerms(&plain, walk)
 	return found
+}
+
+// written gives a reference in the words of its author, with what the compiler took out of it.
+func (q *asking) written(r ast.Ref, taken map[ast.Var]*ast.Expr) string {
+	spelt, err := ast.TransformVars(r.Copy(), func(v ast.Var) (ast.Value, error) {
+		switch from := taken[v]; {
+		case from != nil && from.IsEquality():
+			return ast.Var(q.spelt(from.Operand(1), taken)), nil
+		case from != nil:
+			return ast.Var(source(from.Location)), nil
+		}
+		if name, named := q.loaded.Compiler.RewrittenVars[v]; named {
+			return name, nil
+		}
+		return v, nil
+	})
+	if err != nil {
+		return r.String()
+	}
+	return fmt.Sprint(spelt)
+}
+
+// spelt is a term as [asking.written] has it.
+func (q *asking) spelt(t *ast.Term, taken map[ast.Var]*ast.Expr) string {
+	if r, ok := t.Value.(ast.Ref); ok {
+		return q.written(r, taken)
+	}
+	return t.String()
+}
+
+// origin is the place under data that a variable of a body was read from.
+func (q *asking) origin(body ast.Body, v ast.Var, bound topdown.QueryResult) *Place {
+	for _, e := range body {
+		if e.IsEquality() && e.Operand(0).Equal(ast.NewTerm(v)) {
+			if r, ok := plug(e.Operand(1), bound).Value.(ast.Ref); ok && r[0].Equal(ast.DefaultRootDocument) {
+				return q.place(r)
+			}
+		}
+	}
+	return nil
 }
 
 // headVar is the variable that a reference begins with.
@@ -521,16 +564,23 @@ func (q *asking) read(r ast.Ref) Value {
 		v.Value = jsonOf(value)
 	}
 	if r[0].Equal(ast.DefaultRootDocument) {
-		var steps []string
-		for _, t := range r[1:] {
-			s, _ := t.Value.(ast.String)
-			steps = append(steps, string(s))
-		}
-		if file, line := q.content.Place(steps...); file != "" {
-			v.Place = &Place{file, line}
-		}
+		v.Place = q.place(r)
 	}
 	return v
+}
+
+// place says where a path of data stands; of one that is absent, where it would.
+func (q *asking) place(r ast.Ref) *Place {
+	var steps []string
+	for _, t := range r[1:] {
+		steps = append(steps, text(t))
+	}
+	for ; len(steps) > 0; steps = steps[:len(steps)-1] {
+		if file, line := q.content.Place(steps...); file != "" {
+			return &Place{file, line}
+		}
+	}
+	return nil
 }
 
 func merged(into, more []Value) []Value {

@@ -27,7 +27,7 @@ import (
 
 var update = flag.Bool("update", false, "write the shipped entrypoint's digest into join.go")
 
-// edition is the shipped policy with some files changed; an empty text removes one.
+// edition is the shipped policy, with nothing revoked and some files changed; an empty text removes one.
 func edition(t *testing.T, change map[string]string) fs.FS {
 	t.Helper()
 	root := fstest.MapFS{}
@@ -42,6 +42,7 @@ func edition(t *testing.T, change map[string]string) fs.FS {
 	if err != nil {
 		t.Fatal(err)
 	}
+	root["attributes/revoked/data.yaml"] = &fstest.MapFile{Data: []byte("subjects: {}\ntokens: {}\nissued_before: {}\n"), Mode: 0o644}
 	for name, content := range change {
 		root[name] = &fstest.MapFile{Data: []byte(content), Mode: 0o644}
 		if content == "" {

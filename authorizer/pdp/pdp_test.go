@@ -69,7 +69,8 @@ func policy(t testing.TB, root fs.FS) *pdp.Policy {
 	return p
 }
 
-// with gives the policies of the house with some files changed; an empty text removes one.
+// with gives the policies of the house with some files changed; an empty text removes one. Nothing is revoked in them:
+// what is in an incident is not for tests of the engine to know.
 func with(t testing.TB, change map[string]string) fs.FS {
 	t.Helper()
 	root := fstest.MapFS{}
@@ -84,6 +85,7 @@ func with(t testing.TB, change map[string]string) fs.FS {
 	if err != nil {
 		t.Fatal(err)
 	}
+	root["attributes/revoked/data.yaml"] = &fstest.MapFile{Data: []byte("subjects: {}\ntokens: {}\nissued_before: {}\n"), Mode: 0o644}
 	for name, content := range change {
 		root[name] = &fstest.MapFile{Data: []byte(content), Mode: 0o644}
 		if content == "" {
@@ -102,7 +104,7 @@ const granted = `{"allowed": true, "status": {"code": 200, "reason": "Granted", 
 	"warnings": [], "auditAnnotations": {}, "context": {}}`
 
 func TestDecide(t *testing.T) {
-	p := policy(t, policies.FS)
+	p := policy(t, with(t, nil))
 	customer := full()
 
 	d, err := p.Decide(t.Context(), customer)
@@ -142,7 +144,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestUnknownRouteIsDenied(t *testing.T) {
-	p := policy(t, policies.FS)
+	p := policy(t, with(t, nil))
 	for _, route := range []string{"", "GET /nowhere", "$connect", "get /orders/{id}"} {
 		in := full()
 		in.Request.Route = route
@@ -168,7 +170,7 @@ func TestARoleIsData(t *testing.T) {
 		root    fs.FS
 		allowed bool
 	}{
-		"as shipped": {policies.FS, false},
+		"as shipped": {with(t, nil), false},
 		"edited":     {with(t, map[string]string{"attributes/roles/data.yaml": edited}), true},
 	} {
 		if d, err := policy(t, tt.root).Decide(t.Context(), in); err != nil || d.Allowed != tt.allowed {
@@ -458,7 +460,7 @@ func TestLoadNamesTheFault(t *testing.T) {
 }
 
 func TestWhatAGenerationNeeds(t *testing.T) {
-	p := policy(t, policies.FS)
+	p := policy(t, with(t, nil))
 	if len(p.Revision()) != 64 {
 		t.Errorf("revision %q", p.Revision())
 	}
@@ -473,7 +475,7 @@ func TestWhatAGenerationNeeds(t *testing.T) {
 
 // One prepared policy serves many at once, and each gets its own answer.
 func TestConcurrent(t *testing.T) {
-	p := policy(t, policies.FS)
+	p := policy(t, with(t, nil))
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -494,7 +496,7 @@ func TestConcurrent(t *testing.T) {
 
 // The decision depends on the input and on nothing else: asked again, in another order of maps, it is the same.
 func TestSameInputSameDecision(t *testing.T) {
-	p := policy(t, policies.FS)
+	p := policy(t, with(t, nil))
 	for range 50 {
 		in := full()
 		in.Request.Method, in.Request.Route = "DELETE", "DELETE /orders/{id}"

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agnivade/levenshtein"
+
 	"gatehouse/authorizer"
 	"gatehouse/authorizer/apigw"
 	"gatehouse/authorizer/pdp"
@@ -118,6 +120,9 @@ func canI(ctx context.Context, args []string, s stdio) error {
 	if err := x.ask(ctx, policy, in); err != nil {
 		return err
 	}
+	if x.Route == "" && in.Request.Malformed == "" {
+		x.Notes = append(x.Notes, unrouted(in.Request, policy.RouteKeys(), *dir == ""))
+	}
 	if err := x.print(s, *asJSON, true); err != nil {
 		return err
 	}
@@ -188,6 +193,58 @@ func (a asked) input(policy *pdp.Explainer, method, target string, p authorizer.
 	}
 	request.Query, request.Headers, request.SourceIP = more, a.headers, a.sourceIP
 	return authorizer.Input{Version: authorizer.InputVersion, Request: policy.Routes().Complete(request), Principal: p}, nil
+}
+
+// unrouted says what to make of a request that no route of the table takes.
+func unrouted(r authorizer.Request, keys []string, embedded bool) string {
+	note := fmt.Sprintf("no route of the table takes %s /%s: the path is without the stage, and a route without an authorizer is not in the table",
+		r.Method, strings.Join(r.Path, "/"))
+	meant := ""
+	least := len(strings.Join(r.Path, "/"))/3 + 1
+	for _, key := range keys {
+		method, template, ok := strings.Cut(key, " ")
+		if !ok {
+			continue
+		}
+		if method == "ANY" {
+			method = r.Method
+		}
+		segments := authorizer.Segments(template)
+		like, distance := alike(segments, r.Path)
+		if len(r.Path) > len(segments) { // the stage may stand in front, but what follows it is right then
+			if like, distance = alike(segments, r.Path[1:]); distance > 0 || method != r.Method {
+				like = ""
+			}
+		}
+		distance += levenshtein.ComputeDistance(method, r.Method)
+		if like != "" && distance <= least && (meant == "" || distance < least) {
+			meant, least = method+" "+like, distance
+		}
+	}
+	if meant != "" {
+		note += "; did you mean " + meant + "?"
+	}
+	if embedded {
+		note += " (the built-in policies were asked: --policies DIR asks others)"
+	}
+	return note
+}
+
+// alike is a path with the names of a route's template in the place of those that differ, and how far they differ; none
+// for a path of another length.
+func alike(template, path []string) (string, int) {
+	if len(template) != len(path) {
+		return "", 0
+	}
+	like, distance := "", 0
+	for i, segment := range template {
+		if strings.HasPrefix(segment, "{") {
+			segment = path[i]
+		}
+		like += "/" + segment
+		distance += levenshtein.ComputeDistance(segment, path[i])
+	}
+	return like, distance
 }
 
 // access is what somebody may do, and with --json the document on standard output (docs/schema/access.json).
@@ -272,7 +329,14 @@ func (r routeAccess) why() string {
 	case r.Reason == authorizer.ConstraintViolated:
 		return fmt.Sprintf("%s: %s", strings.Join(r.Violations, ", "), r.Message)
 	case len(r.Remedies) > 0:
-		return "not granted: it takes one of " + strings.Join(r.Remedies, ", ")
+		why := "not granted: it takes one of " + strings.Join(r.Remedies, ", ")
+		switch len(r.Violations) {
+		case 0:
+			return why
+		case 1:
+			return why + "; and " + r.Violations[0] + " denies"
+		}
+		return why + "; and " + strings.Join(r.Violations, ", ") + " deny"
 	}
 	return cmp.Or(r.Message, string(r.Reason))
 }

@@ -31,7 +31,7 @@ type explained struct {
 	Path       string   `json:"path,omitempty"`
 	Route      string   `json:"route,omitempty"` // absent: the table knows none
 	Subject    string   `json:"subject,omitempty"`
-	Notes      []string `json:"notes,omitempty"` // what makes the explanation less than exact
+	Notes      []string `json:"notes,omitempty"` // what makes the explanation less than exact, or why no route takes the request
 
 	*pdp.Explanation // absent where no policy was asked
 
@@ -47,15 +47,19 @@ type explainedError struct {
 
 // explain says why a record's or an event's request was decided as it was.
 func explain(ctx context.Context, args []string, s stdio) error {
-	f := flags("explain", "[FILE] [--id ID] [--policies DIR] [--json] [--as PERSON | --sub SUBJECT …] < record or event")
-	id := f.String("id", "", "the `decision` to pick out of a log, by its decision_id")
+	f := flags("explain", "[FILE] [--last | --id ID] [--policies DIR] [--json] [--as PERSON | --sub SUBJECT …] < record or event")
+	last := f.Bool("last", false, "pick the last record out of a log")
+	id := f.String("id", "", "the `decision` to pick out of a log, by its decision_id or the beginning of it")
 	dir := f.String("policies", "", "`directory` of policies instead of the embedded ones")
 	asJSON := f.Bool("json", false, "print the explanation as JSON (docs/schema/explanation.json)")
 	who, when := addClaimFlags(f), addTime(f)
 	if err := parse(f, args, 1, s.out); err != nil {
 		return err
 	}
-	document, err := oneDocument(s.in, f.Arg(0), *id)
+	if *last && *id != "" {
+		return misused("--last and --id exclude each other")
+	}
+	document, err := oneDocument(s.in, f.Arg(0), *id, *last)
 	if err != nil {
 		return err
 	}
@@ -98,9 +102,9 @@ func explain(ctx context.Context, args []string, s stdio) error {
 	return nil
 }
 
-// oneDocument reads the one record or event that is to be explained: the file's or standard input's only one, or the
-// one line of a log with a decision id.
-func oneDocument(in io.Reader, name, id string) ([]byte, error) {
+// oneDocument reads the one record or event that is to be explained: the file's or standard input's only one, or of the
+// records of a log the last, or that of a decision id. The other lines of a log are passed over.
+func oneDocument(in io.Reader, name, id string, last bool) ([]byte, error) {
 	if name != "" && name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
@@ -116,32 +120,54 @@ func oneDocument(in io.Reader, name, id string) ([]byte, error) {
 	if len(content) > maxLog {
 		return nil, misused("more than %d bytes: give one record, or a part of the log", maxLog)
 	}
-	if id == "" && json.Valid(content) {
+	if id == "" && json.Valid(content) && (!last || recordID(content) != "") {
 		return content, nil
 	}
-	var found [][]byte
+	var records, exact, others [][]byte
 	for line := range bytes.Lines(content) {
-		if line = bytes.TrimSpace(line); !json.Valid(line) || id != "" && !bytes.Contains(line, []byte(id)) {
-			continue
+		line = bytes.TrimSpace(line)
+		switch of := recordID(line); {
+		case of == "" && json.Valid(line):
+			others = append(others, line)
+		case of != "" && strings.HasPrefix(of, id):
+			records = append(records, line)
+			if of == id {
+				exact = append(exact, line)
+			}
 		}
-		var record struct {
-			DecisionID string `json:"decision_id"`
-		}
-		if err := json.Unmarshal(line, &record); err == nil && (id == "" || record.DecisionID == id) {
-			found = append(found, line)
-		}
+	}
+	if len(exact) > 0 { // however another begins
+		records = exact
+	}
+	if len(records) == 0 && id == "" && !last {
+		records = others
 	}
 	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case len(found) == 0 && id != "":
+	case len(records) == 1, len(records) > 0 && last:
+		return records[len(records)-1], nil
+	case len(records) == 0 && last:
+		return nil, misused("no record: the log holds no decision yet")
+	case len(records) == 0 && id != "":
 		return nil, misused("no record with decision_id %q", id)
-	case len(found) == 0:
+	case len(records) == 0:
 		return nil, misused("no record and no event: want one JSON document")
 	case id != "":
-		return nil, misused("%d records with decision_id %q", len(found), id)
+		return nil, misused("%d records with decision_id %q", len(records), id)
 	}
-	return nil, misused("%d documents: choose one with --id", len(found))
+	return nil, misused("%d documents: choose one with --last or --id", len(records))
+}
+
+// recordID is the decision id of a line that is a record. What another function logs of the decision is none: it has no
+// path.
+func recordID(line []byte) string {
+	var record struct {
+		DecisionID string `json:"decision_id"`
+		Path       string `json:"path"`
+	}
+	if err := json.Unmarshal(line, &record); err != nil || record.Path == "" {
+		return ""
+	}
+	return record.DecisionID
 }
 
 // explainRecord decides a record's input anew.
@@ -327,7 +353,7 @@ func (x *explained) print(s stdio, asJSON, short bool) error {
 		outcome = s.paint(green, fmt.Sprintf("allowed: %d %s", d.Status.Code, d.Status.Reason))
 	}
 	w.line(0, "%s  %s", outcome, what)
-	if d.Status.Message != "" {
+	if d.Status.Message != "" && (x.Route != "" || d.Status.Reason != authorizer.NotGranted) { // without a route printGrants says it
 		w.line(1, "%s", d.Status.Message)
 	}
 	if x.Recorded != nil {
@@ -350,7 +376,9 @@ func (x *explained) print(s stdio, asJSON, short bool) error {
 
 func (x *explained) printGrants(w *page, short bool) {
 	if x.Route == "" {
-		w.line(0, "no grant: no route of the table takes the request")
+		if !short { // or else it is a note
+			w.line(0, "no grant: no route of the table takes the request")
+		}
 		return
 	}
 	if len(x.Grants) == 0 {
@@ -358,13 +386,13 @@ func (x *explained) printGrants(w *page, short bool) {
 	}
 	for _, g := range x.Grants {
 		if g.Fired {
-			w.line(0, "%s %s  %s  %s", w.paint(green, "granted"), w.paint(bold, g.Code), g.Title, w.paint(faint, g.Place.String()))
+			w.line(0, "%s %s", w.paint(green, "granted"), spaced(w.paint(bold, g.Code), g.Title, w.at(g.Place)))
 			continue
 		}
 		if short && x.Decision.Status.Reason != authorizer.NotGranted {
 			continue
 		}
-		w.line(0, "%s %s  %s  %s", w.paint(red, "not granted"), w.paint(bold, g.Code), g.Title, w.paint(faint, g.Place.String()))
+		w.line(0, "%s %s", w.paint(red, "not granted"), spaced(w.paint(bold, g.Code), g.Title, w.at(g.Place)))
 		w.conditions(1, g.Unmet, nil)
 		w.remedy(g.Remedy, x.Decision.Allowed)
 	}
@@ -374,7 +402,7 @@ func (x *explained) printConstraints(w *page, short bool) {
 	var satisfied []string
 	for _, c := range x.Constraints {
 		if len(c.Messages) == 0 {
-			satisfied = append(satisfied, c.Name+" "+w.paint(faint, c.Place.String()))
+			satisfied = append(satisfied, strings.TrimSpace(c.Name+" "+w.at(c.Place)))
 			continue
 		}
 		denies := authorizer.Violation{Action: c.Action}.Denies()
@@ -385,8 +413,10 @@ func (x *explained) printConstraints(w *page, short bool) {
 		if denies {
 			colour = red
 		}
-		w.line(0, "%s %s (%s)  %s  %s", w.paint(colour, "violated"), w.paint(bold, c.Name), c.Action, strings.Join(c.Messages, "; "), w.paint(faint, c.Place.String()))
-		w.line(1, "template %s, %s  %s", c.Template, c.Title, w.paint(faint, c.Rule.String()))
+		w.line(0, "%s %s (%s)%s", w.paint(colour, "violated"), w.paint(bold, c.Name), c.Action, behind("  ", spaced(strings.Join(c.Messages, "; "), w.at(c.Place))))
+		if c.Template != "" {
+			w.line(1, "template %s", spaced(c.Template+behind(", ", c.Title), w.at(c.Rule)))
+		}
 		if len(c.Parameters) > 0 {
 			w.line(1, "parameters %s", c.Parameters)
 		}
@@ -424,6 +454,27 @@ func (w *page) line(depth int, format string, args ...any) {
 	w.text.WriteByte('\n')
 }
 
+// at is a place on the screen; of none there is nothing to see.
+func (w *page) at(p pdp.Place) string {
+	if p == (pdp.Place{}) {
+		return ""
+	}
+	return w.paint(faint, p.String())
+}
+
+// spaced are the columns of a line, without those that are empty.
+func spaced(columns ...string) string {
+	return strings.Join(slices.DeleteFunc(columns, func(c string) bool { return c == "" }), "  ")
+}
+
+// behind gives text with what stands before it, and nothing where there is no text.
+func behind(before, text string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text
+}
+
 func isSGR(s string) bool { return slices.Contains([]string{"0", bold, red, green, yellow, faint}, s) }
 
 func (w *page) write() error {
@@ -436,7 +487,9 @@ func (w *page) conditions(depth int, unmet []pdp.Condition, above []pdp.Value) {
 	for _, c := range unmet {
 		var fresh []pdp.Value
 		for _, v := range c.Saw {
-			if !slices.ContainsFunc(above, func(o pdp.Value) bool { return string(o.Value) == string(v.Value) }) {
+			if !slices.ContainsFunc(above, func(o pdp.Value) bool {
+				return string(o.Value) == string(v.Value) && (v.Value != nil || o.Name == v.Name)
+			}) {
 				fresh = append(fresh, v)
 			}
 		}
@@ -447,7 +500,7 @@ func (w *page) conditions(depth int, unmet []pdp.Condition, above []pdp.Value) {
 		if c.Holds {
 			verdict = "holds:"
 		}
-		w.line(depth, "%s %s  %s", verdict, c.Source, w.paint(faint, c.Place.String()))
+		w.line(depth, "%s %s", verdict, spaced(c.Source, w.at(c.Place)))
 		for _, v := range fresh {
 			w.line(depth+1, "%s", shown(v))
 		}
@@ -467,13 +520,13 @@ const maxShown = 200
 
 func shown(v pdp.Value) string {
 	value := string(v.Value)
-	if v.Value == nil {
-		return v.Name + " is absent"
-	}
 	if len(value) > maxShown {
 		value = strings.ToValidUTF8(value[:maxShown], "") + "…"
 	}
 	text := v.Name + " = " + value
+	if v.Value == nil {
+		text = v.Name + " is absent"
+	}
 	if v.Place != nil {
 		text += "  " + v.Place.String()
 	}

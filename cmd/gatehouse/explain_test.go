@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -138,9 +139,10 @@ func TestShown(t *testing.T) {
 		value pdp.Value
 		want  string
 	}{
-		"absent":  {pdp.Value{Name: "input.a"}, "input.a is absent"},
-		"null":    {pdp.Value{Name: "input.a", Value: json.RawMessage("null")}, "input.a = null"},
-		"a place": {pdp.Value{Name: "data.a", Value: json.RawMessage("1"), Place: &at}, "data.a = 1  a/data.yaml:3"},
+		"absent":              {pdp.Value{Name: "input.a"}, "input.a is absent"},
+		"absent from a place": {pdp.Value{Name: "a.b", Place: &at}, "a.b is absent  a/data.yaml:3"},
+		"null":                {pdp.Value{Name: "input.a", Value: json.RawMessage("null")}, "input.a = null"},
+		"a place":             {pdp.Value{Name: "data.a", Value: json.RawMessage("1"), Place: &at}, "data.a = 1  a/data.yaml:3"},
 		"long": {pdp.Value{Name: "x", Value: json.RawMessage(`"` + strings.Repeat("é", 200) + `"`)},
 			`x = "` + strings.Repeat("é", 99) + "…"},
 	}
@@ -164,5 +166,68 @@ func TestConditionsAreSaidOnce(t *testing.T) {
 	}}, nil)
 	if got, want := w.text.String(), "fails: f(x)  a.rego:1\n  x = \"v\"\n  holds: z  a.rego:6\n    z is absent\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// What has no title, or no place, leaves no gap on the screen.
+func TestReportWithoutTitles(t *testing.T) {
+	for _, colour := range []bool{false, true} {
+		w := page{stdio: stdio{colour: colour}}
+		x := explained{Route: "GET /a", Explanation: &pdp.Explanation{
+			Decision: authorizer.Decision{Status: authorizer.Status{Reason: authorizer.NotGranted}},
+			Grants:   []pdp.Grant{{Code: "a", Fired: true}, {Code: "b", Unmet: []pdp.Condition{{Source: "false"}}}},
+			Constraints: []pdp.Constraint{
+				{Name: "x", Template: "t", Action: "deny", Messages: []string{"m"}},
+				{Name: "y", Action: "deny", Messages: []string{""}},
+				{Name: "z"},
+			},
+		}}
+		x.printGrants(&w, false)
+		x.printConstraints(&w, false)
+		got := w.text.String()
+		for _, code := range []string{"0", bold, red, green, yellow, faint} {
+			got = strings.ReplaceAll(got, "\x1b["+code+"m", "")
+		}
+		const want = "granted a\nnot granted b\n  fails: false\nviolated x (deny)  m\n  template t\nviolated y (deny)\nsatisfied z\n"
+		if got != want {
+			t.Errorf("colours %t: got\n%s\nwant\n%s", colour, got, want)
+		}
+	}
+}
+
+// Errors that the tester does not put into one text stay as they are, and no address in memory is ever shown.
+func TestUnpacked(t *testing.T) {
+	tests := map[string]struct{ dump, want string }{
+		"one":                  {"a.rego:1: eval_builtin_error: div: divide by zero", "a.rego:1: eval_builtin_error: div: divide by zero"},
+		"the same twice":       {"[{c m a.rego:1  0xc0001} {c m a.rego:1  0xc0002}]", "a.rego:1: c: m (2 times)"},
+		"another cause":        {"[{c m a.rego:1  <nil>} {d {n} b.rego:2  0xc0002}]", "a.rego:1: c: m\nb.rego:2: d: {n}"},
+		"a message with lines": {"[{c m\nn a.rego:1  0xc0001} {c m\nn a.rego:1  0xc0001}]", "a.rego:1: c: m\nn (2 times)"},
+	}
+	for note, test := range tests {
+		if got := unpacked(errors.New(test.dump)); got != test.want {
+			t.Errorf("%s: got %q, want %q", note, got, test.want)
+		}
+	}
+}
+
+// What no route takes is compared with those of the table, also without the stage in front.
+func TestUnrouted(t *testing.T) {
+	keys := []string{"$connect", "$default", "ANY /any/{id}", "GET /", "GET /orders", "GET /orders/{id}", "POST /orders/{id}/lines"}
+	tests := map[string]struct{ method, path, want string }{
+		"one letter less":        {"GET", "order", "GET /orders?"},
+		"with the stage":         {"GET", "dev orders 42", "GET /orders/42?"},
+		"another method":         {"PUT", "orders", "GET /orders?"},
+		"a method much alike":    {"PUT", "orders 42 lines", "POST /orders/42/lines?"},
+		"any method":             {"PATCH", "amy 1", "PATCH /any/1?"},
+		"the root":               {"GET", "x", ""},
+		"of another length":      {"GET", "orders 42 line 7", ""},
+		"nothing like it at all": {"GET", "health", ""},
+		"nothing":                {"PUT", "", ""},
+	}
+	for note, test := range tests {
+		got := unrouted(authorizer.Request{Method: test.method, Path: strings.Fields(test.path)}, keys, false)
+		if _, meant, _ := strings.Cut(got, "; did you mean "); meant != test.want {
+			t.Errorf("%s: %s", note, got)
+		}
 	}
 }

@@ -60,11 +60,12 @@ With --list, all routes of the policies' table.`,
 		`Reads one record of the function's log, or one authorizer event, and says why it was decided so: which grants and
 constraints fired, with file and line; what was missing for those that did not, and the single changes that would have
 allowed it. A record is decided anew by the policies at hand: exit 1 where that gives another decision, 3 where the
-record lacks what they read. An event is read with all settings of the function, and needs GATEHOUSE_AUTH0 or somebody
+record lacks what they read. Of a log, --last picks the last record, and --id the one whose decision id begins so, as on
+the screen of "gatehouse serve". An event is read with all settings of the function, and needs GATEHOUSE_AUTH0 or somebody
 to ask for it: --as, --sub.`,
 		[]string{
-			"tail -n 1 .gatehouse/authorizer.log | gatehouse explain",
-			`gatehouse explain .gatehouse/authorizer.log --id "$(tail -n 1 .gatehouse/authorizer.log | sed 's/.*"decision_id":"\([^"]*\)".*/\1/')" --json`,
+			"gatehouse explain --last .gatehouse/authorizer.log",
+			"gatehouse explain --last --json < .gatehouse/authorizer.log",
 			`echo '{"type":"TOKEN","authorizationToken":"Bearer x","methodArn":"arn:aws:execute-api:us-east-1:123456789012:a1b2c3/dev/DELETE/orders/42"}' | gatehouse explain --as customer`,
 		},
 	},

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +10,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
+
+	"gatehouse/authorizer/pdp"
+	"gatehouse/policies"
 )
 
 // Exit codes, for every verb.
@@ -60,6 +67,8 @@ func run(ctx context.Context, args []string, s stdio) int {
 	case "-h", "--help":
 		usage(s.out)
 		return exitDone
+	case "version", "--version":
+		return version(ctx, s)
 	case "help":
 		if len(args) == 1 {
 			usage(s.out)
@@ -90,9 +99,42 @@ func run(ctx context.Context, args []string, s stdio) int {
 		}
 		return r.code
 	}
-	fmt.Fprintf(s.err, "gatehouse: no verb %q\n", args[0])
-	usage(s.err)
+	fmt.Fprintf(s.err, "gatehouse: no verb %q%s\n`gatehouse help` lists the verbs\n", args[0], meantVerb(args[0]))
 	return exitUsage
+}
+
+// meantVerb suggests the verb that differs least from a misspelt one.
+func meantVerb(name string) string {
+	best, least := "", len(name)/3+2
+	for _, v := range verbs {
+		if d := levenshtein.ComputeDistance(strings.ToLower(name), v.name); d < least {
+			best, least = v.name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return ": did you mean " + best + "?"
+}
+
+// version prints what this program was built from, and the revision of its built-in policies.
+func version(ctx context.Context, s stdio) int {
+	policy, err := pdp.NewExplainer(ctx, policies.FS)
+	if err != nil {
+		fmt.Fprintf(s.err, "gatehouse version: %v\n", err)
+		return exitUnknown
+	}
+	built := "gatehouse"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		built += " " + cmp.Or(info.Main.Version, "(devel)") + " " + info.GoVersion
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" || setting.Key == "vcs.modified" {
+				built += " " + setting.Key + "=" + setting.Value
+			}
+		}
+	}
+	fmt.Fprintf(s.out, "%s\npolicies %s\n", built, policy.Revision())
+	return exitDone
 }
 
 func usage(w io.Writer) {
@@ -100,7 +142,7 @@ func usage(w io.Writer) {
 	for _, v := range verbs {
 		fmt.Fprintf(w, "  %-10s %s\n", v.name, v.summary)
 	}
-	fmt.Fprint(w, "\n`gatehouse help VERB` says what a verb does, with its flags and examples.\nexit: 0 done, 1 refused, 2 usage, 3 could not tell\n")
+	fmt.Fprint(w, "\n`gatehouse help VERB` says what a verb does, with its flags and examples; `gatehouse version`\nwhat this program and its policies are.\nexit: 0 done, 1 refused, 2 usage, 3 could not tell\n")
 }
 
 // counted counts what is written, so that a verb that reports in JSON leaves exactly one document behind.
@@ -166,9 +208,14 @@ func flags(name, arguments string) *flag.FlagSet {
 	f.SetOutput(io.Discard)
 	f.Usage = func() {
 		m := manuals[name]
-		fmt.Fprintf(f.Output(), "usage: gatehouse %s %s\n\n%s\n\nflags:\n", name, arguments, m.about)
+		fmt.Fprintf(f.Output(), "usage: gatehouse %s %s\n\n%s\n\nflags:", name, arguments, m.about)
+		out := f.Output()
+		var defaults strings.Builder
+		f.SetOutput(&defaults)
 		f.PrintDefaults()
-		fmt.Fprintf(f.Output(), "\nexamples:\n  %s\n", strings.Join(m.examples, "\n  "))
+		f.SetOutput(out)
+		fmt.Fprint(out, strings.ReplaceAll("\n"+defaults.String(), "\n  -", "\n  --"))
+		fmt.Fprintf(out, "\nexamples:\n  %s\n", strings.Join(m.examples, "\n  "))
 	}
 	return f
 }

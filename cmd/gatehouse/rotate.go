@@ -7,12 +7,20 @@ import (
 	"gatehouse/internal/issuer"
 )
 
+// rotation is what rotate prints with --json (docs/schema/rotation.json): key ids.
+type rotation struct {
+	Version  string `json:"version"`
+	Current  string `json:"current"`            // signs from now on
+	Next     string `json:"next"`               // signs after the next rotation
+	Previous string `json:"previous,omitempty"` // what it signed stays good until the next rotation; absent: it is in the set no more
+}
+
 // rotate changes the local issuer's signing keys, as a tenant's administrator would. A running issuer follows.
 func rotate(_ context.Context, args []string, s stdio) error {
 	f := flags("rotate", "[flags]")
-	revoke := f.Bool("revoke", false, "refuse from now on what the keys of before have signed")
+	revoke := f.Bool("revoke", false, "take the keys of before out of the issuer's set: a function refuses what they signed from its next fetch on")
 	dir := f.String("keys", keyDir, "`directory` of the issuer's keys")
-	asJSON := f.Bool("json", false, "print the key ids as JSON")
+	asJSON := f.Bool("json", false, "print the key ids as JSON (docs/schema/rotation.json)")
 	if err := parse(f, args, 0, s.out); err != nil {
 		return err
 	}
@@ -22,13 +30,13 @@ func rotate(_ context.Context, args []string, s stdio) error {
 	}
 	ids := key.IDs()
 	if *asJSON {
-		report := map[string]string{"current": ids[0], "next": ids[1]}
+		report := rotation{Version: reportVersion, Current: ids[0], Next: ids[1]}
 		if !*revoke {
-			report["previous"] = ids[2]
+			report.Previous = ids[2]
 		}
 		return writeJSON(s.out, report)
 	}
-	was := "previous  none: what was signed before is refused"
+	was := "previous  none: what was signed before is refused, by a function from its next fetch of the keys on"
 	if !*revoke {
 		was = "previous  " + ids[2] + "  what it signed stays good until the next rotation"
 	}

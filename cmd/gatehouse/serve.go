@@ -140,8 +140,8 @@ Try it from another terminal:
 A single-page application logs people in with Auth0's SDK: domain %[7]s, clientId %[8]s, audience %[9]s,
 from %[10]s. New signing keys: bin/gatehouse rotate%[11]s
 
-People: customer, support, admin, suspended, outsider, machine. Decisions appear below; the records are in
-%[6]s. Ctrl-C ends everything.
+People: customer, support, admin, suspended, outsider, machine. Decisions appear below, each with the beginning of its id; the
+records are in %[6]s, and bin/gatehouse explain %[6]s --id ID says why. Ctrl-C ends everything.
 
 `, rest, http, issuerURL, token, admin, filepath.Join(dir, "authorizer.log"),
 		strings.TrimSuffix(issuerURL, "/"), issuer.SPAID, issuer.Audience, strings.ReplaceAll(spa, ",", " or "), keyFlag(dir))
@@ -215,6 +215,9 @@ func (w lineWriter) Write(b []byte) (int, error) {
 // refusal is what the Lambda library prints of each refused request. The record says the same, and why.
 var refusal = []byte(`"errorType":"errorString"`)
 
+// shortID is how much of a decision id the screen shows, in characters: 40 random bits, enough for explain --id.
+const shortID = 8
+
 // short is what the screen shows of a line: who asked what, and what became of it. A path is the caller's to choose, so
 // control characters do not reach the terminal.
 func short(function string, line []byte) string {
@@ -237,7 +240,8 @@ func short(function string, line []byte) string {
 			outcome += fmt.Sprintf(" [%s %s]", v.Action, v.Constraint)
 		}
 	}
-	return printable(fmt.Sprintf("%s  %-24s %-16s %s", r.Timestamp.Local().Format("15:04:05"), what, who, outcome))
+	id := r.DecisionID[:min(len(r.DecisionID), shortID)]
+	return printable(fmt.Sprintf("%s  %-*s  %-24s %-16s %s", r.Timestamp.Local().Format("15:04:05"), shortID, id, what, who, outcome))
 }
 
 func printable(s string) string {

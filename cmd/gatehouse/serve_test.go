@@ -19,26 +19,26 @@ import (
 func TestShort(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	clock := at.Local().Format("15:04:05")
-	const head = `{"decision_id":"d","timestamp":"2026-11-22T10:00:00Z",`
+	const head = `{"decision_id":"BCDEFGHIJKLMNOPQ","timestamp":"2026-11-22T10:00:00Z",`
 	tests := []struct{ name, line, want string }{
 		{"allowed", head + `"input":{"request":{"route":"GET /orders"},"principal":{"subject":"auth0|cust"}},"result":{"allowed":true,"status":{"code":200,"reason":"Granted"}}}`,
-			clock + "  GET /orders              auth0|cust       Granted"},
+			clock + "  BCDEFGHI  GET /orders              auth0|cust       Granted"},
 		{"warned", head + `"input":{"request":{"route":"DELETE /orders/{id}"},"principal":{"subject":"auth0|supp"}},"result":{"allowed":true,"status":{"code":200,"reason":"Granted"},"violations":[{"constraint":"mfa-for-deletes","action":"warn"},{"constraint":"office-hours","action":"dryrun"}]}}`,
-			clock + "  DELETE /orders/{id}      auth0|supp       Granted [warn mfa-for-deletes] [dryrun office-hours]"},
+			clock + "  BCDEFGHI  DELETE /orders/{id}      auth0|supp       Granted [warn mfa-for-deletes] [dryrun office-hours]"},
 		{"no route and nobody", head + `"input":{"request":{"method":"GET","path":["orders","42"]},"principal":{}},"error":{"code":"token_missing","message":"m"}}`,
-			clock + "  GET /orders/42           nobody           token_missing"},
+			clock + "  BCDEFGHI  GET /orders/42           nobody           token_missing"},
 		{"no input", head + `"error":{"code":"event_malformed","message":"m"}}`,
-			clock + "  ?                        nobody           event_malformed"},
-		{"no outcome", `{"decision_id":"d","timestamp":"2026-11-22T10:00:00Z"}`,
-			clock + "  ?                        nobody           no outcome"},
+			clock + "  BCDEFGHI  ?                        nobody           event_malformed"},
+		{"no outcome, and a short id", `{"decision_id":"d","timestamp":"2026-11-22T10:00:00Z"}`,
+			clock + "  d         ?                        nobody           no outcome"},
 		{"an error goes before a result", head + `"result":{"status":{"reason":"Granted"}},"error":{"code":"internal"}}`,
-			clock + "  ?                        nobody           internal"},
+			clock + "  BCDEFGHI  ?                        nobody           internal"},
 		{"text", "panic: x", "orders: panic: x"},
 		{"JSON that is no record", `{"level":"WARN","msg":"m"}`, `orders: {"level":"WARN","msg":"m"}`},
 		{"nothing", "", "orders: "},
 		{"escapes in text", "a\x1b[2Jb\tc\u009bd", "orders: a\uFFFD[2Jb\tc\uFFFDd"},
 		{"escapes in a record", head + `"input":{"request":{"method":"GET","path":["\u001b[2J"]},"principal":{"subject":"a\nb"}}}`,
-			clock + "  GET /\uFFFD[2J                a\uFFFDb              no outcome"},
+			clock + "  BCDEFGHI  GET /\uFFFD[2J                a\uFFFDb              no outcome"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -225,7 +226,7 @@ func (t *testReport) add(r *tester.Result) {
 		o.Outcome = "skip"
 		t.Skipped++
 	case r.Error != nil:
-		o.Outcome, o.Error = "error", r.Error.Error()
+		o.Outcome, o.Error = "error", unpacked(r.Error)
 		t.Failed++
 	case r.Fail:
 		o.Outcome, o.Cases = "fail", failedCases(r.SubResults)
@@ -234,6 +235,31 @@ func (t *testReport) add(r *tester.Result) {
 		t.Passed++
 	}
 	t.Tests = append(t.Tests, o)
+}
+
+// dumped is one of several errors of built-ins, as the tester of OPA prints them: the fields of a topdown.Error.
+var dumped = regexp.MustCompile(`(?s)\{(\w+) (.*?) (\S+:\d+) +(?:0x[0-9a-f]+|<nil>)\}`)
+
+// unpacked is why a test has no outcome, each reason once: "FILE:LINE: code: message (2 times)". A test with cases fails
+// at the same place in each.
+func unpacked(err error) string {
+	times := map[string]int{}
+	var reasons []string
+	for _, e := range dumped.FindAllStringSubmatch(err.Error(), -1) {
+		reason := fmt.Sprintf("%s: %s: %s", e[3], e[1], e[2])
+		if times[reason]++; times[reason] == 1 {
+			reasons = append(reasons, reason)
+		}
+	}
+	if len(reasons) == 0 {
+		return err.Error()
+	}
+	for i, reason := range reasons {
+		if n := times[reason]; n > 1 {
+			reasons[i] = fmt.Sprintf("%s (%d times)", reason, n)
+		}
+	}
+	return strings.Join(reasons, "\n")
 }
 
 // failedCases names the failed cases of a test; a case within a case is "outer/inner".
@@ -302,7 +328,7 @@ func (t *testReport) print(w io.Writer, asJSON bool) error {
 		if o.Outcome == "pass" {
 			continue
 		}
-		line("%s", strings.TrimSpace(fmt.Sprintf("%-5s %s (%s) %s", o.Outcome, o.Name, o.Place, o.Error)))
+		line("%s", strings.TrimSpace(fmt.Sprintf("%-5s %s (%s) %s", o.Outcome, o.Name, o.Place, strings.ReplaceAll(o.Error, "\n", "\n      "))))
 		for _, c := range o.Cases {
 			line("      case %s", c)
 		}
