@@ -51,8 +51,9 @@ func describe(s *Service) string {
 	return b.String()
 }
 
+// A deployment of every sort of function, in a copy of its own: an API more in the real file changes nothing here.
 func TestReadTheSampleAPI(t *testing.T) {
-	doc, err := os.ReadFile("../../serverless.yml")
+	doc, err := os.ReadFile("testdata/sample.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +89,29 @@ func TestReadTheSampleAPI(t *testing.T) {
 		"  http GET /admin/users" + http
 	if got := describe(s); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// The file that deploys reads, and an authorizer of it guards routes of both API types.
+func TestReadTheDeployment(t *testing.T) {
+	doc, err := os.ReadFile("../../serverless.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Read(doc, environment("GATEHOUSE_AUTH0", `{"version":"v1"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	guarded := map[authorizer.Protocol]int{}
+	for _, f := range s.Functions {
+		for _, e := range f.Events {
+			if e.Authorizer != nil && e.Authorizer.Function == "authorizer" {
+				guarded[e.Protocol]++
+			}
+		}
+	}
+	if guarded[authorizer.REST] == 0 || guarded[authorizer.HTTP] == 0 {
+		t.Errorf("guarded routes: %v, want some of either API", guarded)
 	}
 }
 
