@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"gatehouse/authorizer"
+	"gatehouse/authorizer/pdp"
 	"gatehouse/policies"
 )
 
@@ -19,7 +20,7 @@ import (
 const maxAllocs = 800
 
 func TestAllocations(t *testing.T) {
-	p, in := policy(t, with(t, nil)), full()
+	p, in := policy(t, pdp.Edition(t, nil)), full()
 	got := testing.AllocsPerRun(200, func() {
 		if _, err := p.Decide(context.Background(), in); err != nil {
 			t.Fatal(err)
@@ -32,7 +33,7 @@ func TestAllocations(t *testing.T) {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	p, in := policy(b, with(b, nil)), full()
+	p, in := policy(b, pdp.Edition(b, nil)), full()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := p.Decide(context.Background(), in); err != nil {
@@ -46,7 +47,7 @@ func BenchmarkDecide(b *testing.B) {
 const maxRememberedBytes = 14 << 10
 
 func TestMemoryOfARememberedPrincipal(t *testing.T) {
-	p := policy(t, with(t, nil))
+	p := policy(t, pdp.Edition(t, nil))
 	keys, err := policies.FS.ReadFile("routes/data.json")
 	if err != nil {
 		t.Fatal(err)

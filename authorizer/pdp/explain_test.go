@@ -17,7 +17,7 @@ import (
 
 func explainer(t *testing.T, change map[string]string) *pdp.Explainer {
 	t.Helper()
-	e, err := pdp.NewExplainer(t.Context(), with(t, change))
+	e, err := pdp.NewExplainer(t.Context(), pdp.Edition(t, change))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func texts(changes []pdp.Change) []string {
 // lineAt gives a line of the policies.
 func lineAt(t *testing.T, change map[string]string, at pdp.Place) string {
 	t.Helper()
-	content, err := fs.ReadFile(with(t, change), at.File)
+	content, err := fs.ReadFile(pdp.Edition(t, change), at.File)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -449,7 +449,7 @@ func TestExplainFails(t *testing.T) {
 	for note, root := range map[string]fs.FS{
 		"unreadable": fstest.MapFS{"x.txt": {}},
 		"unloadable": fstest.MapFS{"x.rego": {Data: []byte("package x")}},
-		"bad route":  with(t, map[string]string{"routes/data.json": `{"nonsense": {"api": "orders", "answer": "request"}}`}),
+		"bad route":  pdp.Edition(t, map[string]string{"routes/data.json": `{"nonsense": {"api": "orders", "answer": "request"}}`}),
 	} {
 		if _, err := pdp.NewExplainer(t.Context(), root); err == nil {
 			t.Errorf("%s: loaded", note)

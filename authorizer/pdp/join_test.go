@@ -12,9 +12,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/rego"
@@ -26,31 +24,6 @@ import (
 )
 
 var update = flag.Bool("update", false, "write the shipped entrypoint's digest into join.go")
-
-// edition is the shipped policy, with nothing revoked and some files changed; an empty text removes one.
-func edition(t *testing.T, change map[string]string) fs.FS {
-	t.Helper()
-	root := fstest.MapFS{}
-	err := fs.WalkDir(policies.FS, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasSuffix(name, "_test.rego") {
-			return err
-		}
-		content, err := fs.ReadFile(policies.FS, name)
-		root[name] = &fstest.MapFile{Data: content, Mode: 0o644}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	root["attributes/revoked/data.yaml"] = &fstest.MapFile{Data: []byte("subjects: {}\ntokens: {}\nissued_before: {}\n"), Mode: 0o644}
-	for name, content := range change {
-		root[name] = &fstest.MapFile{Data: []byte(content), Mode: 0o644}
-		if content == "" {
-			delete(root, name)
-		}
-	}
-	return root
-}
 
 func loaded(t *testing.T, root fs.FS) *bundle.Loaded {
 	t.Helper()
@@ -87,11 +60,11 @@ func TestEntrypointDigest(t *testing.T) {
 		"a rule beside":  {"gatehouse/more.rego": "package gatehouse\n\n_violations contains {\"action\": \"deny\", \"constraint\": \"\", \"message\": \"closed\", \"template\": \"\"} if true\n"},
 		"a scan of ours": {"gatehouse/scan/more.rego": "package gatehouse.scan\n\nfaults contains {} if false\n"},
 	} {
-		if p := loads(t, edition(t, change)); p.plans != nil {
+		if p := loads(t, Edition(t, change)); p.plans != nil {
 			t.Errorf("%s: decided by join.go", name)
 		}
 	}
-	if p := loads(t, edition(t, map[string]string{"gatehouse/more/more.rego": "package gatehouse.more\n\nx := 1\n"})); p.plans == nil {
+	if p := loads(t, Edition(t, map[string]string{"gatehouse/more/more.rego": "package gatehouse.more\n\nx := 1\n"})); p.plans == nil {
 		t.Error("a package that the entrypoint does not use: not decided by join.go")
 	}
 }
@@ -107,7 +80,7 @@ func read(t *testing.T, name string) []byte {
 
 // A rule that somebody adds to the entrypoint counts.
 func TestAnotherEntrypointDecides(t *testing.T) {
-	p := loads(t, edition(t, map[string]string{
+	p := loads(t, Edition(t, map[string]string{
 		"gatehouse/more.rego": "package gatehouse\n\n_violations contains {\"action\": \"deny\", \"constraint\": \"\", \"message\": \"closed\", \"template\": \"\"} if true\n",
 	}))
 	in := drawn(rand.New(rand.NewPCG(1, 1)), []string{"GET /orders"}, new(authorizer.Memo))
@@ -209,7 +182,7 @@ func TestJoinIndexAndScanAgree(t *testing.T) {
 			}
 			change[fmt.Sprintf("constraints/c%d/data.json", i)] = string(text)
 		}
-		l := loaded(t, edition(t, change))
+		l := loaded(t, Edition(t, change))
 		p, err := New(t.Context(), l)
 		if err != nil || p.plans == nil {
 			t.Fatalf("round %d: %v, plans %v", round, err, p.plans)

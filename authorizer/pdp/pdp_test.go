@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -69,42 +68,16 @@ func policy(t testing.TB, root fs.FS) *pdp.Policy {
 	return p
 }
 
-// with gives the policies of the house with some files changed; an empty text removes one. Nothing is revoked in them:
-// what is in an incident is not for tests of the engine to know.
-func with(t testing.TB, change map[string]string) fs.FS {
-	t.Helper()
-	root := fstest.MapFS{}
-	err := fs.WalkDir(policies.FS, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasSuffix(name, "_test.rego") {
-			return err
-		}
-		content, err := fs.ReadFile(policies.FS, name)
-		root[name] = &fstest.MapFile{Data: content, Mode: 0o644}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	root["attributes/revoked/data.yaml"] = &fstest.MapFile{Data: []byte("subjects: {}\ntokens: {}\nissued_before: {}\n"), Mode: 0o644}
-	for name, content := range change {
-		root[name] = &fstest.MapFile{Data: []byte(content), Mode: 0o644}
-		if content == "" {
-			delete(root, name)
-		}
-	}
-	return root
-}
-
 // deciding gives policies whose entrypoint is the given Rego.
 func deciding(t testing.TB, rego string) fs.FS {
-	return with(t, map[string]string{"gatehouse/decision.rego": "package gatehouse\n\ninstances := data.index.otherwise\n\n" + rego})
+	return pdp.Edition(t, map[string]string{"gatehouse/decision.rego": "package gatehouse\n\ninstances := data.index.otherwise\n\n" + rego})
 }
 
 const granted = `{"allowed": true, "status": {"code": 200, "reason": "Granted", "message": ""}, "grants": ["g"], "violations": [],
 	"warnings": [], "auditAnnotations": {}, "context": {}}`
 
 func TestDecide(t *testing.T) {
-	p := policy(t, with(t, nil))
+	p := policy(t, pdp.Edition(t, nil))
 	customer := full()
 
 	d, err := p.Decide(t.Context(), customer)
@@ -144,7 +117,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestUnknownRouteIsDenied(t *testing.T) {
-	p := policy(t, with(t, nil))
+	p := policy(t, pdp.Edition(t, nil))
 	for _, route := range []string{"", "GET /nowhere", "$connect", "get /orders/{id}"} {
 		in := full()
 		in.Request.Route = route
@@ -170,8 +143,8 @@ func TestARoleIsData(t *testing.T) {
 		root    fs.FS
 		allowed bool
 	}{
-		"as shipped": {with(t, nil), false},
-		"edited":     {with(t, map[string]string{"attributes/roles/data.yaml": edited}), true},
+		"as shipped": {pdp.Edition(t, nil), false},
+		"edited":     {pdp.Edition(t, map[string]string{"attributes/roles/data.yaml": edited}), true},
 	} {
 		if d, err := policy(t, tt.root).Decide(t.Context(), in); err != nil || d.Allowed != tt.allowed {
 			t.Errorf("%s: got %+v, %v", name, d, err)
@@ -322,7 +295,7 @@ func TestDisclosed(t *testing.T) {
 			in := full()
 			in.Request.Route = tt.route
 			in.Principal.Roles, in.Principal.Permissions, in.Principal.Scopes = tt.roles, []string{}, []string{"openid"}
-			p := policy(t, with(t, tt.change))
+			p := policy(t, pdp.Edition(t, tt.change))
 			for range 2 { // one decision's codes are not another's
 				d, err := p.Decide(t.Context(), in)
 				if err != nil || d.Status.Reason != tt.reason || !slices.Equal(d.Disclosed, tt.want) || (d.Disclosed == nil) != (tt.want == nil) {
@@ -358,7 +331,7 @@ func TestDisclosedFollowsTheReason(t *testing.T) {
 		{`["g"]`, "dryrun", nil},
 		{`[]`, "deny", []string{"orders.delete"}},
 	} {
-		root := with(t, map[string]string{
+		root := pdp.Edition(t, map[string]string{
 			"gatehouse/decision.rego": "package gatehouse\n\ninstances := data.index.otherwise\n\n" + decision(tt.grants, tt.action),
 		})
 		in := full()
@@ -445,10 +418,10 @@ func table(t *testing.T) string {
 
 func TestLoadNamesTheFault(t *testing.T) {
 	for want, root := range map[string]fs.FS{
-		"no such rule":    with(t, map[string]string{"gatehouse/decision.rego": "package gatehouse\n\ninstances := data.index.otherwise\n"}),
-		"want METHOD":     with(t, map[string]string{"routes/data.json": strings.Replace(table(t), "{", `{"orders": {"api": "orders", "answer": "request"},`, 1)}),
+		"no such rule":    pdp.Edition(t, map[string]string{"gatehouse/decision.rego": "package gatehouse\n\ninstances := data.index.otherwise\n"}),
+		"want METHOD":     pdp.Edition(t, map[string]string{"routes/data.json": strings.Replace(table(t), "{", `{"orders": {"api": "orders", "answer": "request"},`, 1)}),
 		"file does not":   os.DirFS("none"),
-		"not a policy fi": with(t, map[string]string{"x.bin": "x"}),
+		"not a policy fi": pdp.Edition(t, map[string]string{"x.bin": "x"}),
 	} {
 		if _, err := pdp.Load(t.Context(), root); err == nil || !strings.Contains(err.Error(), want) {
 			if want == "file does not" && errors.Is(err, fs.ErrNotExist) {
@@ -460,7 +433,7 @@ func TestLoadNamesTheFault(t *testing.T) {
 }
 
 func TestWhatAGenerationNeeds(t *testing.T) {
-	p := policy(t, with(t, nil))
+	p := policy(t, pdp.Edition(t, nil))
 	if len(p.Revision()) != 64 {
 		t.Errorf("revision %q", p.Revision())
 	}
@@ -475,7 +448,7 @@ func TestWhatAGenerationNeeds(t *testing.T) {
 
 // One prepared policy serves many at once, and each gets its own answer.
 func TestConcurrent(t *testing.T) {
-	p := policy(t, with(t, nil))
+	p := policy(t, pdp.Edition(t, nil))
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -496,7 +469,7 @@ func TestConcurrent(t *testing.T) {
 
 // The decision depends on the input and on nothing else: asked again, in another order of maps, it is the same.
 func TestSameInputSameDecision(t *testing.T) {
-	p := policy(t, with(t, nil))
+	p := policy(t, pdp.Edition(t, nil))
 	for range 50 {
 		in := full()
 		in.Request.Method, in.Request.Route = "DELETE", "DELETE /orders/{id}"

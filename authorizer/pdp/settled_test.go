@@ -215,7 +215,7 @@ allow contains "probe" if {
 }`,
 	}
 	for name, rule := range rules {
-		p := loads(t, edition(t, map[string]string{"authz/orders/probe.rego": "package authz.orders\n\n" + rule + "\n"}))
+		p := loads(t, Edition(t, map[string]string{"authz/orders/probe.rego": "package authz.orders\n\n" + rule + "\n"}))
 		if p.plans == nil {
 			t.Fatal("no plans")
 		}
@@ -232,7 +232,7 @@ allow contains "probe" if {
 
 // TestElsewhereIsNotRemembered: routes that the table lacks are many, and share nothing.
 func TestElsewhereIsNotRemembered(t *testing.T) {
-	p := loads(t, edition(t, map[string]string{
+	p := loads(t, Edition(t, map[string]string{
 		"admission/probe/probe.rego": `package admission.probe
 
 import data.gatehouse
@@ -267,7 +267,7 @@ violation contains {"constraint": name, "message": "nowhere"} if {
 // A principal that comes back after the policy changed is decided by the new one.
 func TestMemoOfAnotherPolicy(t *testing.T) {
 	granting := func(role string) *Policy {
-		return loads(t, edition(t, map[string]string{"attributes/roles/data.yaml": role + ": [read:orders]\n"}))
+		return loads(t, Edition(t, map[string]string{"attributes/roles/data.yaml": role + ": [read:orders]\n"}))
 	}
 	in := drawn(rand.New(rand.NewPCG(1, 1)), []string{"GET /orders"}, new(authorizer.Memo))
 	for _, tt := range []struct {
