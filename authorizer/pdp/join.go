@@ -93,7 +93,11 @@ func (p plans) of(route string) (*plan, error) {
 }
 
 func newPlan(ctx context.Context, loaded *bundle.Loaded, data facts, settled settledRules, route, api string, index ast.Ref) (*plan, error) {
-	p := &plan{constraints: object(data.Get(dataRef("constraints"))), instances: object(data.Get(index))}
+	instances, ok := data.Get(index).(ast.Object)
+	if !ok {
+		return nil, fmt.Errorf("prepare policy: %s: want an object: without it no constraint would be in scope", index)
+	}
+	p := &plan{constraints: object(data.Get(dataRef("constraints"))), instances: instances}
 	var settledTerms, restTerms []*ast.Term
 	evaluate := func(what string, set ast.Ref) {
 		// Elsewhere is many routes: what was found on one does not hold on the next.

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,24 @@ func TestEntrypointDigest(t *testing.T) {
 	}
 	if p := loads(t, Edition(t, map[string]string{"gatehouse/more/more.rego": "package gatehouse.more\n\nx := 1\n"})); p.plans == nil {
 		t.Error("a package that the entrypoint does not use: not decided by join.go")
+	}
+}
+
+// Without an index no constraint would be in scope, and nothing would deny.
+func TestNoIndexNoDecision(t *testing.T) {
+	l := loaded(t, Edition(t, nil))
+	if err := storage.WriteOne(t.Context(), l.Store, storage.RemoveOp, storage.MustParsePath("/index"), nil); err != nil {
+		t.Fatal(err)
+	}
+	p, err := New(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range []string{"GET /orders", "GET /elsewhere"} {
+		d, err := p.Decide(t.Context(), drawn(rand.New(rand.NewPCG(1, 1)), []string{route}, nil))
+		if d.Allowed || err == nil || !strings.Contains(err.Error(), "data.index") {
+			t.Errorf("%s: %+v, %v", route, d, err)
+		}
 	}
 }
 
