@@ -308,11 +308,11 @@ type verdict struct {
 	latency    time.Duration
 }
 
-// effect is what the verdict means for a request of this ARN. A simple response is about the request that was asked.
-func (v *verdict) effect(arn string) effect {
+// effect is what the verdict means for a request. A simple response is about the request that was asked.
+func (v *verdict) effect(r iamRequest) effect {
 	switch {
 	case !v.simple:
-		return v.policy.evaluate(invokeAction, arn)
+		return v.policy.evaluate(r)
 	case v.authorized:
 		return allow
 	}

@@ -197,7 +197,7 @@ func TestOutcomes(t *testing.T) {
 			`403 AccessDeniedException {"Message":"User is not authorized to access this resource"}`, `403  {"message":"Forbidden"}`},
 		{"Allow of another path", bearer("answer", policyFor(`{"Effect":"Allow","Action":"execute-api:Invoke","Resource":"arn:aws:execute-api:us-east-1:123456789012:*/*/GET/orders/{id}"}`)),
 			`403 AccessDeniedException {"Message":"User is not authorized to access this resource"}`, `403  {"message":"Forbidden"}`},
-		{"Allow under a condition", bearer("answer", policyFor(`{"Condition":{"DateLessThan":{"aws:CurrentTime":"2099-01-01T00:00:00Z"}},`+allowAll[1:])),
+		{"Allow under a condition", bearer("answer", policyFor(`{"Condition":{"DateLessThan":{"aws:CurrentTime":"2001-01-01T00:00:00Z"}},`+allowAll[1:])),
 			`403 AccessDeniedException {"Message":"User is not authorized to access this resource"}`, `403  {"message":"Forbidden"}`},
 	}
 	for _, r := range rows {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // effect is what a policy says about one request. The zero value denies.
@@ -25,16 +26,35 @@ const invokeAction = "execute-api:Invoke"
 // "Output from an API Gateway Lambda authorizer").
 const maxResource = 512
 
+// iamRequest is what a policy is evaluated for. A header that the client did not send is empty.
+type iamRequest struct {
+	action, resource   string
+	time               time.Time
+	sourceIP           string
+	userAgent, referer string
+	secure             bool // over TLS
+}
+
+// iamRequest is this request, for a policy that may be older than it.
+func (c *call) iamRequest() iamRequest {
+	ip, _, _ := strings.Cut(c.ip, "%") // the zone means something to this machine only
+	return iamRequest{
+		action: invokeAction, resource: c.arn(), time: c.time, sourceIP: ip,
+		userAgent: c.request.UserAgent(), referer: c.request.Referer(), secure: c.request.TLS != nil,
+	}
+}
+
 // policy is a policy document as an authorizer returns it.
 type policy []statement
 
 type statement struct {
 	deny         bool
 	actions      []string
-	anyAction    bool // the actions are those of NotAction, which isn't known here
+	notActions   bool // actions are all but these
 	resources    []string
 	notResources bool // resources are all but these
-	conditional  bool // there is an element that isn't known here, such as Condition
+	conditions   []condition
+	unknown      bool // there is an element that isn't known here, such as Principal
 }
 
 // parsePolicy reads a policy document. Element names are compared exactly, as IAM does.
@@ -47,6 +67,9 @@ func parsePolicy(doc []byte) (policy, error) {
 		if name != "Version" && name != "Id" && name != "Statement" {
 			return nil, fmt.Errorf("policyDocument has an unknown element %q", name)
 		}
+	}
+	if version := string(top["Version"]); version != "" && version != `"2012-10-17"` && version != `"2008-10-17"` {
+		return nil, fmt.Errorf("policyDocument.Version is %s, want 2012-10-17 or 2008-10-17", version)
 	}
 	var list []map[string]json.RawMessage
 	if err := json.Unmarshal(top["Statement"], &list); err != nil {
@@ -70,7 +93,7 @@ func parsePolicy(doc []byte) (policy, error) {
 func parseStatement(elements map[string]json.RawMessage) (statement, error) {
 	var s statement
 	var faults []error
-	var resource, notResource []string
+	var action, notAction, resource, notResource []string
 	for name, value := range elements {
 		var err error
 		switch name {
@@ -83,26 +106,38 @@ func parseStatement(elements map[string]json.RawMessage) (statement, error) {
 				err = errors.New("neither Allow nor Deny")
 			}
 		case "Action":
-			s.actions, err = texts(value)
+			action, err = texts(value)
+		case "NotAction":
+			notAction, err = texts(value)
 		case "Resource":
 			resource, err = texts(value)
 		case "NotResource":
 			notResource, err = texts(value)
+		case "Condition":
+			s.conditions, err = parseCondition(value)
 		default:
-			s.conditional = true
+			s.unknown = true
 		}
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", name, err))
 		}
 	}
-	s.anyAction = elements["NotAction"] != nil
 	switch {
 	case elements["Effect"] == nil:
 		faults = append(faults, errors.New("no Effect"))
-	case elements["Action"] == nil && !s.anyAction:
-		faults = append(faults, errors.New("no Action"))
+	case (elements["Action"] == nil) == (elements["NotAction"] == nil):
+		faults = append(faults, errors.New("not exactly one of Action and NotAction"))
 	case (elements["Resource"] == nil) == (elements["NotResource"] == nil):
 		faults = append(faults, errors.New("not exactly one of Resource and NotResource"))
+	}
+	s.actions, s.notActions = action, false
+	if elements["NotAction"] != nil {
+		s.actions, s.notActions = notAction, true
+	}
+	for _, a := range s.actions {
+		if service, _, ok := strings.Cut(a, ":"); a != "*" && (!ok || strings.ContainsAny(service, "*?")) {
+			faults = append(faults, fmt.Errorf("action %q: want * or an action of one service", a))
+		}
 	}
 	s.resources, s.notResources = resource, false
 	if elements["NotResource"] != nil {
@@ -132,14 +167,14 @@ func texts(doc json.RawMessage) ([]string, error) {
 	return list, nil
 }
 
-// evaluate says what the policy means for one action on one resource: a Deny that matches beats every Allow (IAM User
-// Guide, "Policy evaluation logic"). What it cannot evaluate fails closed: an element that isn't known here counts as
+// evaluate says what the policy means for one request: a Deny that matches beats every Allow (IAM User Guide, "Policy
+// evaluation logic"). What it cannot evaluate fails closed: an element or a condition that isn't known here counts as
 // fulfilled in a Deny and as not fulfilled in an Allow.
-func (p policy) evaluate(action, resource string) effect {
+func (p policy) evaluate(r iamRequest) effect {
 	result := implicitDeny
 	for _, s := range p {
 		switch {
-		case !s.matches(action, resource) || s.conditional && !s.deny:
+		case !s.matches(r):
 		case s.deny:
 			return explicitDeny
 		default:
@@ -149,19 +184,12 @@ func (p policy) evaluate(action, resource string) effect {
 	return result
 }
 
-func (s statement) matches(action, resource string) bool {
-	matched := s.anyAction
-	for _, a := range s.actions {
-		matched = matched || glob(strings.ToLower(a), strings.ToLower(action))
-	}
-	if !matched {
-		return false
-	}
-	named := false
-	for _, r := range s.resources {
-		named = named || matchARN(r, resource)
-	}
-	return named != s.notResources
+// matches says whether the statement is about a request: all its elements are, and so are all its conditions.
+func (s statement) matches(r iamRequest) bool {
+	action := slices.ContainsFunc(s.actions, func(a string) bool { return glob(strings.ToLower(a), strings.ToLower(r.action)) })
+	resource := slices.ContainsFunc(s.resources, func(pattern string) bool { return matchARN(pattern, r.resource) })
+	unfulfilled := slices.ContainsFunc(s.conditions, func(c condition) bool { return !c.fulfilled(r, s.deny) })
+	return action != s.notActions && resource != s.notResources && !unfulfilled && (s.deny || !s.unknown)
 }
 
 // matchARN compares an ARN with a pattern: * and ? stand for characters within one of the six parts that colons

@@ -3,12 +3,19 @@ package gateway
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
 	ordersARN = "arn:aws:execute-api:us-east-1:123456789012:localrest0/dev/GET/orders/42"
 	apiARN    = "arn:aws:execute-api:us-east-1:123456789012:localrest0"
 )
+
+// asked is a request of a client without a user agent and a referer.
+var asked = iamRequest{
+	action: invokeAction, resource: ordersARN,
+	time: time.Date(2026, 3, 1, 12, 0, 0, 5e8, time.UTC), sourceIP: "203.0.113.7", secure: true,
+}
 
 func TestEvaluate(t *testing.T) {
 	const (
@@ -66,19 +73,27 @@ func TestEvaluate(t *testing.T) {
 		{"Deny with NotResource", allowAll + `,{"Effect":"Deny","Action":"*","NotResource":"` + apiARN + `/dev/GET/admin"}`, explicitDeny},
 		{"Deny with NotResource of this", allowAll + `,{"Effect":"Deny","Action":"*","NotResource":"` + ordersARN + `"}`, allow},
 
-		{"Allow under a condition", `{"Condition":{"Bool":{"aws:SecureTransport":"true"}},` + allowAll[1:], implicitDeny},
-		{"Deny under a condition", allowAll + `,{"Condition":{},` + denyAll[1:], explicitDeny},
-		{"Deny of another path under a condition", allowAll + `,{"Condition":{},` + one("Deny", `"*"`, `"`+apiARN+`/x"`)[1:], allow},
+		{"Allow with NotAction", `{"Effect":"Allow","NotAction":["s3:*","execute-api:InvalidateCache"],"Resource":"*"}`, allow},
+		{"Allow with NotAction of this", `{"Effect":"Allow","NotAction":["s3:*","execute-api:*"],"Resource":"*"}`, implicitDeny},
+		{"Deny with NotAction", allowAll + `,{"Effect":"Deny","NotAction":"s3:*","Resource":"*"}`, explicitDeny},
+		{"Deny with NotAction of this", allowAll + `,{"Effect":"Deny","NotAction":"Execute-API:INVOKE","Resource":"*"}`, allow},
+		{"Allow with NotAction of another path", `{"Effect":"Allow","NotAction":"s3:*","Resource":"` + apiARN + `/dev/GET/admin"}`, implicitDeny},
+
+		{"Allow under a condition", `{"Condition":{"Bool":{"aws:SecureTransport":"true"}},` + allowAll[1:], allow},
+		{"Allow under another condition", `{"Condition":{"Bool":{"aws:SecureTransport":"false"}},` + allowAll[1:], implicitDeny},
+		{"Deny under a condition", allowAll + `,{"Condition":{"Bool":{"aws:SecureTransport":"true"}},` + denyAll[1:], explicitDeny},
+		{"Deny under another condition", allowAll + `,{"Condition":{"Bool":{"aws:SecureTransport":"false"}},` + denyAll[1:], allow},
+		{"Allow under no condition", `{"Condition":{},` + allowAll[1:], allow},
+		{"Deny of another path under no condition", allowAll + `,{"Condition":{},` + one("Deny", `"*"`, `"`+apiARN+`/x"`)[1:], allow},
 		{"Allow with an unknown element", `{"Principal":"*",` + allowAll[1:], implicitDeny},
-		{"Allow with NotAction", `{"Effect":"Allow","NotAction":"s3:*","Resource":"*"}`, implicitDeny},
-		{"Deny with NotAction", allowAll + `,{"Effect":"Deny","NotAction":"execute-api:Invoke","Resource":"*"}`, explicitDeny},
+		{"Deny with an unknown element", allowAll + `,{"Principal":"*",` + denyAll[1:], explicitDeny},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := parsePolicy([]byte(`{"Version":"2012-10-17","Id":"x","Statement":[` + c.statements + `]}`))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := p.evaluate(invokeAction, ordersARN); got != c.want {
+			if got := p.evaluate(asked); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
@@ -87,14 +102,14 @@ func TestEvaluate(t *testing.T) {
 
 func TestAStatementNeedNoList(t *testing.T) {
 	p, err := parsePolicy([]byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`))
-	if err != nil || p.evaluate(invokeAction, ordersARN) != allow {
+	if err != nil || p.evaluate(asked) != allow {
 		t.Errorf("got %v, %v", p, err)
 	}
 }
 
 func TestAColonInThePathIsPartOfIt(t *testing.T) {
 	p, err := parsePolicy([]byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"` + apiARN + `/dev/GET/a:*"}}`))
-	if err != nil || p.evaluate(invokeAction, apiARN+"/dev/GET/a:b:c") != allow || p.evaluate(invokeAction, apiARN+"/dev/GET/a") != implicitDeny {
+	if err != nil || p.evaluate(iamRequest{action: invokeAction, resource: apiARN + "/dev/GET/a:b:c"}) != allow || p.evaluate(iamRequest{action: invokeAction, resource: apiARN + "/dev/GET/a"}) != implicitDeny {
 		t.Errorf("got %v, %v", p, err)
 	}
 }
@@ -111,7 +126,22 @@ func TestMalformedPolicies(t *testing.T) {
 		{`{"Statement":[{"effect":"Allow","Action":"*","Resource":"*"}]}`, "no Effect"},
 		{`{"Statement":[{"Effect":"allow","Action":"*","Resource":"*"}]}`, "Effect: neither Allow nor Deny"},
 		{`{"Statement":[{"Effect":1,"Action":"*","Resource":"*"}]}`, "Effect: json: "},
-		{`{"Statement":[{"Effect":"Allow","Resource":"*"}]}`, "no Action"},
+		{`{"Statement":[{"Effect":"Allow","Resource":"*"}]}`, "not exactly one of Action and NotAction"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","NotAction":"*","Resource":"*"}]}`, "not exactly one of Action and NotAction"},
+		{`{"Statement":[{"Effect":"Allow","NotAction":"","Resource":"*"}]}`, "NotAction: neither text nor"},
+		{`{"Statement":[{"Effect":"Allow","Action":"Invoke","Resource":"*"}]}`, `action "Invoke": want * or`},
+		{`{"Statement":[{"Effect":"Allow","Action":"e*:Invoke","Resource":"*"}]}`, `action "e*:Invoke": want * or`},
+		{`{"Statement":[{"Effect":"Allow","NotAction":["s3:*","**"],"Resource":"*"}]}`, `action "**": want * or`},
+		{`{"Version":"2025-01-01","Statement":[]}`, `policyDocument.Version is "2025-01-01"`},
+		{`{"Version":20121017,"Statement":[]}`, "policyDocument.Version is 20121017"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":null}]}`, "Condition: not operators with keys"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":[]}]}`, "Condition: not operators with keys"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":"true"}}]}`, "Condition: not operators with keys"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{}}}]}`, "Condition: Bool: no key"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":null}}]}`, "Condition: Bool: no key"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"k":[]}}}]}`, "Condition: Bool: k: no value"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"k":null}}}]}`, "Condition: Bool: k: null is no value"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"k":["a",["b"]]}}}]}`, `Condition: Bool: k: ["b"] is no value`},
 		{`{"Statement":[{"Effect":"Allow","Action":[],"Resource":"*"}]}`, "Action: neither text nor"},
 		{`{"Statement":[{"Effect":"Allow","Action":null,"Resource":"*"}]}`, "Action: neither text nor"},
 		{`{"Statement":[{"Effect":"Allow","Action":[null],"Resource":"*"}]}`, "Action: neither text nor"},
@@ -160,6 +190,8 @@ func slowGlob(p, t []rune) bool {
 func FuzzParseVerdict(f *testing.F) {
 	f.Add(`{"principalId":"p","policyDocument":{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]},"context":{"a":1}}`)
 	f.Add(`{"principalId":"p","policyDocument":{"Statement":{"Effect":"Deny","NotAction":"x","NotResource":["` + apiARN + `"]}}}`)
+	f.Add(`{"principalId":"p","policyDocument":{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*",
+		"Condition":{"Null":{"aws:Referer":true},"ForAllValues:NumericLessThan":{"aws:EpochTime":[1,2.5]}}}}}`)
 	f.Add(`{"isAuthorized":true,"context":{"a":[{}]}}`)
 	f.Add(`{"isAuthorized":false,"isAuthorized":"true"}`)
 	f.Add(`null`)
@@ -172,11 +204,11 @@ func FuzzParseVerdict(f *testing.F) {
 		if (s == nil) == (simpleErr == nil) || s != nil && v != nil {
 			t.Fatalf("as a simple response %v and %v, as a policy %v and %v", s, simpleErr, v, err)
 		}
-		if s != nil && s.effect(ordersARN) == allow && !strings.Contains(payload, "true") {
+		if s != nil && s.effect(asked) == allow && !strings.Contains(payload, "true") {
 			t.Errorf("allowed by %s", payload)
 		}
 		if err == nil {
-			v.policy.evaluate(invokeAction, ordersARN)
+			v.policy.evaluate(asked)
 			if v.principal == "" || v.restContext()["principalId"] != v.principal {
 				t.Errorf("got %+v", v)
 			}

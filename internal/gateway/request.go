@@ -202,7 +202,7 @@ func (c *call) authorized(ctx context.Context) (*verdict, *answer) {
 		return nil, c.api.misconfigured()
 	}
 	v.latency = time.Since(began)
-	if e := v.effect(c.arn()); e != allow {
+	if e := v.effect(c.iamRequest()); e != allow {
 		return nil, c.denied(e, v)
 	}
 	return v, nil
