@@ -1,8 +1,9 @@
 package serverless
 
 import (
+	"fmt"
 	"reflect"
-	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -45,7 +46,7 @@ func (r *reader) restAuthorizer(n *yaml.Node, at string) *Authorizer {
 		if a.ValidationExpression != "" && a.Type != Token {
 			r.fault(o["identityValidationExpression"], "%s.identityValidationExpression applies to type token only", at)
 		}
-		if _, err := regexp.Compile(a.ValidationExpression); err != nil {
+		if err := anchored(a.ValidationExpression); err != nil {
 			r.fault(o["identityValidationExpression"], "%s.identityValidationExpression: %w", at, err)
 		}
 	}
@@ -155,6 +156,22 @@ func (r *reader) websocketAuthorizer(n *yaml.Node, at string) *Authorizer {
 	a.Function = a.Name
 	r.known(n, at, a.Function)
 	return r.same(n, at, authorizer.WebSocket, a)
+}
+
+// anchored says whether an expression can only match a whole value. API Gateway does not say whether a part may match, and
+// other programs that read the expression differ; anchored, it means the same to all.
+func anchored(expression string) error {
+	if expression == "" {
+		return nil
+	}
+	x, err := syntax.Parse(expression, syntax.Perl)
+	if err != nil {
+		return err
+	}
+	if x.Op != syntax.OpConcat || x.Sub[0].Op != syntax.OpBeginText || x.Sub[len(x.Sub)-1].Op != syntax.OpEndText {
+		return fmt.Errorf("%q is not anchored: want ^(...)$", expression)
+	}
+	return nil
 }
 
 func (r *reader) ttl(n *yaml.Node, at string, unset int) time.Duration {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ type reader struct {
 	shared    map[string]*Authorizer // provider.httpApi.authorizers
 	settings  map[string]*Authorizer // the others, by protocol and name
 	routes    map[string]int         // the line of each, by protocol and route
+	preflight map[string]CORS        // of the REST API so far, by path
 	depth     int                    // of variables within variables
 	steps     int                    // variables resolved so far
 	faults    []located
@@ -188,13 +190,47 @@ func (r *reader) boolean(n *yaml.Node, at string) bool {
 	}
 }
 
-// flag reads a setting that is on as true or as an object with its details.
-func (r *reader) flag(n *yaml.Node, at string) bool {
-	if n = r.resolve(n); n != nil && n.Kind == yaml.MappingNode {
-		return true
+// deployed reads a text that may hold what CloudFormation fills in: {Ref: NAME}, {Fn::Sub: TEXT}, where the values are
+// known on this machine too.
+func (r *reader) deployed(n *yaml.Node, at string) string {
+	n = r.resolve(n)
+	if n == nil || !cloudFormation(n) {
+		return r.text(n, at)
 	}
-	return r.boolean(n, at)
+	template := ""
+	switch intrinsic(n) {
+	case "!Ref", "Ref":
+		template = "${" + referred(n) + "}"
+	case "!Sub":
+		template = n.Value
+	case "Fn::Sub":
+		template = n.Content[1].Value
+	}
+	if template == "" {
+		return r.text(n, at)
+	}
+	return pseudoParameter.ReplaceAllStringFunc(template, func(variable string) string {
+		switch name := variable[2 : len(variable)-1]; name {
+		case "AWS::AccountId":
+			return AccountID
+		case "AWS::Region":
+			return r.region()
+		case "AWS::Partition":
+			return "aws"
+		case restAPI:
+			return RESTAPI
+		case httpAPI:
+			return HTTPAPI
+		case "WebsocketsApi":
+			return WebSocketAPI
+		default:
+			r.fault(n, "%s: CloudFormation's %s has no value before a deployment", at, variable)
+			return ""
+		}
+	})
 }
+
+var pseudoParameter = regexp.MustCompile(`\$\{[^}]*\}`)
 
 func isText(n *yaml.Node) bool {
 	return n != nil && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str"

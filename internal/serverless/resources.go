@@ -1,59 +1,119 @@
 package serverless
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"gatehouse/authorizer"
 )
 
 // GatewayResponse is what a REST API answers by itself in one case, where the deployment says so (CloudFormation User
 // Guide, "AWS::ApiGateway::GatewayResponse").
 type GatewayResponse struct {
 	Status   int               // 0: the type's own
-	Headers  map[string]string // static values
+	Headers  map[string]string // 'static text', method.request.header.NAME, method.request.querystring.NAME or context.NAME
 	Template string            // of application/json: text with variables as ContextVariable has them; "": the type's own body
+}
+
+// Mapping puts an API under a path of a custom domain (CloudFormation User Guide, "AWS::ApiGateway::BasePathMapping",
+// "AWS::ApiGatewayV2::ApiMapping").
+type Mapping struct {
+	Domain string // "api.example.com"
+	Path   string // "v1", "a/b" on an HTTP API, or empty
+	API    authorizer.Protocol
 }
 
 // ContextVariable matches the variables of a template.
 const ContextVariable = `\$context\.[A-Za-z0-9_.]*[A-Za-z0-9_]`
 
-const restAPI = "ApiGatewayRestApi" // the framework's name for the REST API of the file
-
-var (
-	responseKeys = keys{read: "RestApiId ResponseType StatusCode ResponseParameters ResponseTemplates"}
-	templateKeys = keys{read: "application/json"}
-
-	// Those to which an authorizer's answer or its error leads.
-	responseTypes = []string{"ACCESS_DENIED", "UNAUTHORIZED"}
-
-	anyVariable   = regexp.MustCompile(ContextVariable)
-	readVariables = regexp.MustCompile(`^\$context\.(authorizer\.[A-Za-z0-9_]+|requestId)$`)
+// The framework's names for the APIs of the file.
+const (
+	restAPI = "ApiGatewayRestApi"
+	httpAPI = "HttpApi"
 )
 
-// gatewayResponses reads those among the CloudFormation resources, one mapping or a list of them. Other resources say
-// nothing about routes, and may hold what only a deployment can read.
-func (r *reader) gatewayResponses(n *yaml.Node) map[string]GatewayResponse {
+var (
+	responseKeys    = keys{read: "RestApiId ResponseType StatusCode ResponseParameters ResponseTemplates"}
+	templateKeys    = keys{read: "application/json"}
+	basePathKeys    = keys{read: "DomainName BasePath RestApiId Stage", later: "Id"}
+	apiMappingKeys  = keys{read: "DomainName ApiMappingKey ApiId Stage"}
+	responseHeader  = regexp.MustCompile(`^('.*'|method\.request\.(header|querystring)\.[A-Za-z0-9_-]+|context\.[A-Za-z0-9_.]+)$`)
+	anyVariable     = regexp.MustCompile(ContextVariable)
+	domainName      = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
+	mappingSegments = regexp.MustCompile(`^[A-Za-z0-9$_.+!*'()-]+(/[A-Za-z0-9$_.+!*'()-]+)*$`)
+
+	// ResponseTypes are the kinds of answer that a deployment can change, with the status that each has by itself; 0 for
+	// the two that stand for all others of their class (API Gateway Developer Guide, "Gateway response types").
+	ResponseTypes = map[string]int{
+		"ACCESS_DENIED": 403, "API_CONFIGURATION_ERROR": 500, "AUTHORIZER_CONFIGURATION_ERROR": 500, "AUTHORIZER_FAILURE": 500,
+		"BAD_REQUEST_BODY": 400, "BAD_REQUEST_PARAMETERS": 400, "DEFAULT_4XX": 0, "DEFAULT_5XX": 0, "EXPIRED_TOKEN": 403,
+		"INTEGRATION_FAILURE": 504, "INTEGRATION_TIMEOUT": 504, "INVALID_API_KEY": 403, "INVALID_SIGNATURE": 403,
+		"MISSING_AUTHENTICATION_TOKEN": 403, "QUOTA_EXCEEDED": 429, "REQUEST_TOO_LARGE": 413, "RESOURCE_NOT_FOUND": 404,
+		"THROTTLED": 429, "UNAUTHORIZED": 401, "UNSUPPORTED_MEDIA_TYPE": 415, "WAF_FILTERED": 403,
+	}
+)
+
+// contextNames are the variables of $context and context that have a value here, but for authorizer.NAME.
+var contextNames = strings.Fields("accountId apiId domainName domainPrefix error.message error.messageString error.responseType extendedRequestId " +
+	"httpMethod identity.sourceIp identity.userAgent path protocol requestId requestTime requestTimeEpoch resourcePath routeKey stage")
+
+// KnownContext says whether a name has a value on this machine: "requestId", "identity.sourceIp", "authorizer.sub".
+func KnownContext(name string) bool {
+	key, ofAuthorizer := strings.CutPrefix(name, "authorizer.")
+	return slices.Contains(contextNames, name) || ofAuthorizer && key != "" && !strings.Contains(key, ".")
+}
+
+// resources reads the gateway responses and the custom domains among the CloudFormation resources, one mapping or a list
+// of them. Other resources say nothing about routes, and may hold what only a deployment can read.
+func (r *reader) resources(n *yaml.Node) (map[string]GatewayResponse, []Mapping) {
 	n = r.tried(n)
 	parts := []*yaml.Node{n}
 	if n != nil && n.Kind == yaml.SequenceNode {
 		parts = n.Content
 	}
-	all := map[string]GatewayResponse{}
+	responses := map[string]GatewayResponse{}
+	var mappings []Mapping
+	domains := map[string]*yaml.Node{} // those that the file declares, by resource
+	for _, e := range r.ofType(parts, "AWS::ApiGateway::DomainName", "AWS::ApiGatewayV2::DomainName") {
+		domains[e.name] = child(r.tried(child(r.tried(e.value), "Properties")), "DomainName")
+	}
+	for _, e := range r.ofType(parts, "AWS::ApiGateway::GatewayResponse") {
+		r.gatewayResponse(child(r.tried(e.value), "Properties"), "resources.Resources."+e.name, e.key, responses)
+	}
+	for _, e := range r.ofType(parts, "AWS::ApiGateway::BasePathMapping") {
+		o := r.fields(child(r.tried(e.value), "Properties"), "resources.Resources."+e.name, basePathKeys)
+		mappings = append(mappings, r.mapped(e, domains, o["DomainName"], o["BasePath"], o["RestApiId"], authorizer.REST))
+	}
+	for _, e := range r.ofType(parts, "AWS::ApiGatewayV2::ApiMapping") {
+		o := r.fields(child(r.tried(e.value), "Properties"), "resources.Resources."+e.name, apiMappingKeys)
+		p := authorizer.HTTP
+		if api := r.tried(o["ApiId"]); api != nil && referred(api) == restAPI {
+			p = authorizer.REST
+		}
+		mappings = append(mappings, r.mapped(e, domains, o["DomainName"], o["ApiMappingKey"], o["ApiId"], p))
+	}
+	return responses, mappings
+}
+
+// ofType gives the resources of some types, in the file's order.
+func (r *reader) ofType(parts []*yaml.Node, types ...string) []entry {
+	var found []entry
 	for _, part := range parts {
 		resources := r.tried(child(r.tried(part), "Resources"))
 		if resources == nil || resources.Kind != yaml.MappingNode {
 			continue
 		}
 		for _, e := range r.mapping(resources, "resources.Resources") {
-			resource := r.tried(e.value)
-			if kind := r.tried(child(resource, "Type")); kind != nil && kind.Value == "AWS::ApiGateway::GatewayResponse" {
-				r.gatewayResponse(child(resource, "Properties"), "resources.Resources."+e.name, e.key, all)
+			if kind := r.tried(child(r.tried(e.value), "Type")); kind != nil && slices.Contains(types, kind.Value) {
+				found = append(found, e)
 			}
 		}
 	}
-	return all
+	return found
 }
 
 // tried resolves a node that may be beyond this reader, such as one of another file: nil then, and no fault.
@@ -64,33 +124,57 @@ func (r *reader) tried(n *yaml.Node) *yaml.Node {
 	return n
 }
 
+// mapped reads one custom domain's path. The domain is a text, or refers to one that the file declares.
+func (r *reader) mapped(e entry, domains map[string]*yaml.Node, domain, path, api *yaml.Node, p authorizer.Protocol) Mapping {
+	at := "resources.Resources." + e.name
+	want := map[authorizer.Protocol]string{authorizer.REST: restAPI, authorizer.HTTP: httpAPI}[p]
+	if n := r.resolve(api); n == nil || referred(n) != want {
+		r.fault(cmp.Or(api, e.key), "%s: want the API of this file, {Ref: %s} or {Ref: %s}", at, restAPI, httpAPI)
+	}
+	if n := r.tried(domain); n != nil && referred(n) != "" {
+		domain = domains[referred(n)]
+	}
+	m := Mapping{Domain: r.required(domain, at+".DomainName", e.key), Path: r.text(path, at+" path"), API: p}
+	if m.Domain != "" && !domainName.MatchString(m.Domain) {
+		r.fault(cmp.Or(domain, e.key), "%s.DomainName %q: want a name in lower case, such as api.example.com", at, m.Domain)
+	}
+	if m.Path == "(none)" { // API Gateway's own word for it
+		m.Path = ""
+	}
+	if m.Path != "" && (!mappingSegments.MatchString(m.Path) || p == authorizer.REST && strings.Contains(m.Path, "/")) {
+		r.fault(path, "%s: path %q: want letters, digits and $-_.+!*'(), without a slash at either end", at, m.Path)
+	}
+	return m
+}
+
 func (r *reader) gatewayResponse(n *yaml.Node, at string, parent *yaml.Node, all map[string]GatewayResponse) {
 	o := r.fields(n, at, responseKeys)
 	if api := r.resolve(o["RestApiId"]); api == nil || referred(api) != restAPI {
 		r.fault(firstOf(o["RestApiId"], parent), "%s.RestApiId: want the API of this file, {Ref: %s}", at, restAPI)
 	}
 	kind := r.required(o["ResponseType"], at+".ResponseType", parent)
-	if kind != "" && !slices.Contains(responseTypes, kind) {
-		r.fault(o["ResponseType"], "%s.ResponseType %q is not supported yet: want one of %s", at, kind, strings.Join(responseTypes, ", "))
+	if _, known := ResponseTypes[kind]; kind != "" && !known {
+		r.fault(o["ResponseType"], "%s.ResponseType: no type %q", at, kind)
 	}
 	if _, twice := all[kind]; twice && kind != "" {
 		r.fault(parent, "%s: a second response of type %s", at, kind)
 	}
-	response := GatewayResponse{Status: r.number(o["StatusCode"], at+".StatusCode", 0, 400, 599), Headers: map[string]string{}}
+	response := GatewayResponse{Status: r.number(o["StatusCode"], at+".StatusCode", 0, 200, 599), Headers: map[string]string{}}
 	for _, p := range r.mapping(o["ResponseParameters"], at+".ResponseParameters") {
 		header, isHeader := strings.CutPrefix(p.name, "gatewayresponse.header.")
 		value := r.text(p.value, at+".ResponseParameters."+p.name)
-		if !isHeader || len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
-			r.fault(p.key, "%s.ResponseParameters.%s is not supported yet: want gatewayresponse.header.NAME: \"'VALUE'\"", at, p.name)
+		name, ofContext := strings.CutPrefix(value, "context.")
+		if !isHeader || !responseHeader.MatchString(value) || ofContext && !KnownContext(name) {
+			r.fault(p.key, "%s.ResponseParameters.%s is not supported: want gatewayresponse.header.NAME: \"'VALUE'\", method.request.header.NAME, method.request.querystring.NAME or context.NAME", at, p.name)
 			continue
 		}
-		response.Headers[header] = value[1 : len(value)-1]
+		response.Headers[header] = value
 	}
 	templates := r.fields(o["ResponseTemplates"], at+".ResponseTemplates", templateKeys)
 	response.Template = r.text(templates["application/json"], at+".ResponseTemplates.application/json")
 	for _, variable := range anyVariable.FindAllString(response.Template, -1) {
-		if !readVariables.MatchString(variable) {
-			r.fault(templates["application/json"], "%s.ResponseTemplates: %s is not supported yet: want $context.authorizer.NAME or $context.requestId", at, variable)
+		if !KnownContext(strings.TrimPrefix(variable, "$context.")) {
+			r.fault(templates["application/json"], "%s.ResponseTemplates: %s is not supported", at, variable)
 		}
 	}
 	all[kind] = response

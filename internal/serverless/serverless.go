@@ -24,9 +24,13 @@ type Service struct {
 	Stage     string // provider.stage, or "dev"; the stage of the REST API
 	Region    string // provider.region, or "us-east-1"
 	Functions []Function
-	HTTPCORS  bool // provider.httpApi.cors is set
 
+	Preflight        map[string]CORS            // of the REST API, by path template; only paths with cors
+	HTTPCORS         *CORS                      // of the HTTP API; nil: none
+	BinaryMediaTypes []string                   // of the REST API: "image/png", "image/*", "*/*"
+	RouteSelection   string                     // of the WebSocket API: "$request.body.action"
 	GatewayResponses map[string]GatewayResponse // of the REST API, by type: "ACCESS_DENIED"
+	Mappings         []Mapping                  // custom domains
 }
 
 // Function is one Lambda function.
@@ -38,6 +42,7 @@ type Function struct {
 	Environment map[string]string // the provider's and the function's own over it
 	Timeout     time.Duration     // whole seconds, 1 s to 15 min; 6 s where the file says nothing
 	Memory      int               // MB, 128 to 10240; 1024 where the file says nothing
+	Reserved    *int              // reserved concurrency; nil: none
 	Events      []Event
 }
 
@@ -47,7 +52,7 @@ type Event struct {
 	Method     string // upper case, or "ANY"; empty for "$default" and the routes of a WebSocket API
 	Path       string // the template with its leading slash, "$default", or a WebSocket route such as "$connect"
 	Authorizer *Authorizer
-	CORS       bool // a REST route answers preflight requests
+	Answers    bool // a WebSocket route sends its handler's body back (routeResponseSelectionExpression)
 	Line       int  // where the file says so
 }
 
@@ -102,7 +107,7 @@ func Read(doc []byte, env func(string) (string, bool)) (*Service, error) {
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("read serverless.yml: more than one document")
 	}
-	r := &reader{root: root.Content[0], env: env, settings: map[string]*Authorizer{}, routes: map[string]int{}}
+	r := &reader{root: root.Content[0], env: env, settings: map[string]*Authorizer{}, routes: map[string]int{}, preflight: map[string]CORS{}}
 	s := r.service()
 	if err := r.failure(); err != nil {
 		return nil, fmt.Errorf("read serverless.yml: %w", err)
@@ -118,14 +123,15 @@ var (
 		ignore: "app configValidationMode console deprecationNotificationMode disabledDeprecations frameworkVersion layers org outputs params plugins useDotenv variablesResolutionMode",
 	}
 	providerKeys = keys{
-		read: "name stage region runtime timeout memorySize environment httpApi apiGateway",
+		read: "name stage region runtime timeout memorySize environment httpApi apiGateway websocketsApiRouteSelectionExpression",
 		ignore: "alb apiKeys apiName architecture deploymentBucket deploymentMethod deploymentPrefix disableRollback ecr endpointType iam iamManagedPolicies iamRoleStatements " +
 			"kmsKeyArn lambdaHashingVersion layers logDataProtectionPolicy logRetentionInDays logs notificationArns profile role rolePermissionsBoundary rollbackConfiguration stackName " +
-			"stackParameters stackPolicy stackTags tags tracing versionFunctions vpc vpcEndpointIds websocket websocketsApiName websocketsApiRouteSelectionExpression websocketsDescription",
+			"stackParameters stackPolicy stackTags tags tracing versionFunctions vpc vpcEndpointIds websocket websocketsApiName websocketsDescription",
 	}
 	apiGatewayKeys = keys{
+		read:   "binaryMediaTypes",
 		ignore: "description metrics minimumCompressionSize shouldStartNameWithService websocketApiId",
-		later:  "apiKeySourceType apiKeys binaryMediaTypes disableDefaultEndpoint request resourcePolicy restApiId restApiResources restApiRootResourceId usagePlan",
+		later:  "apiKeySourceType apiKeys disableDefaultEndpoint request resourcePolicy restApiId restApiResources restApiRootResourceId usagePlan",
 	}
 	httpAPIKeys = keys{
 		read:   "authorizers cors payload",
@@ -134,10 +140,10 @@ var (
 	}
 	packageKeys  = keys{read: "artifact", ignore: "exclude excludeDevDependencies include individually path patterns"}
 	functionKeys = keys{
-		read: "handler runtime package environment timeout memorySize events",
+		read: "handler runtime package environment timeout memorySize reservedConcurrency events",
 		ignore: "architecture awsKmsKeyArn condition dependsOn description destinations disableLogs ephemeralStorageSize fileSystemConfig iamRoleStatements iamRoleStatementsInherit " +
 			"iamRoleStatementsName kmsKeyArn layers logDataProtectionPolicy logRetentionInDays maximumEventAge maximumRetryAttempts name onError provisionedConcurrency " +
-			"reservedConcurrency role snapStart tags tracing url versionFunction vpc",
+			"role snapStart tags tracing url versionFunction vpc",
 		later: "httpApi image",
 	}
 	eventKeys = keys{
@@ -150,7 +156,7 @@ var (
 		later:  "async connectionId connectionType private request response",
 	}
 	httpEventKeys      = keys{read: "path method authorizer"}
-	websocketEventKeys = keys{read: "route authorizer", ignore: "routeResponseSelectionExpression"}
+	websocketEventKeys = keys{read: "route authorizer routeResponseSelectionExpression"}
 
 	restAuthorizerKeys = keys{
 		read:   "name type resultTtlInSeconds identitySource identityValidationExpression",
@@ -179,20 +185,37 @@ func (r *reader) service() *Service {
 		r.fault(provider["stage"], "provider.stage %q: want letters, digits, _ and -", s.Stage)
 	}
 	s.Region = r.region()
-	r.fields(provider["apiGateway"], "provider.apiGateway", apiGatewayKeys)
-	httpAPI := r.fields(provider["httpApi"], "provider.httpApi", httpAPIKeys)
-	s.HTTPCORS = r.flag(httpAPI["cors"], "provider.httpApi.cors")
-	if v := r.text(httpAPI["payload"], "provider.httpApi.payload"); v != "" && v != "2.0" {
-		r.fault(httpAPI["payload"], "provider.httpApi.payload %q is not supported yet: want 2.0", v)
+	rest := r.fields(provider["apiGateway"], "provider.apiGateway", apiGatewayKeys)
+	s.BinaryMediaTypes = r.texts(rest["binaryMediaTypes"], "provider.apiGateway.binaryMediaTypes")
+	s.RouteSelection = r.routeSelection(provider["websocketsApiRouteSelectionExpression"])
+	http := r.fields(provider["httpApi"], "provider.httpApi", httpAPIKeys)
+	if v := r.text(http["payload"], "provider.httpApi.payload"); v != "" && v != "2.0" {
+		r.fault(http["payload"], "provider.httpApi.payload %q is not supported yet: want 2.0", v)
 	}
 	r.functions = r.mapping(top["functions"], "functions")
-	r.shared = r.httpAuthorizers(httpAPI["authorizers"])
+	r.shared = r.httpAuthorizers(http["authorizers"])
 	artifact := r.text(r.fields(top["package"], "package", packageKeys)["artifact"], "package.artifact")
 	for _, f := range r.functions {
 		s.Functions = append(s.Functions, r.function(f, provider, artifact))
 	}
-	s.GatewayResponses = r.gatewayResponses(top["resources"])
+	s.Preflight = r.preflight
+	s.HTTPCORS = r.httpCORS(http["cors"], s.Functions)
+	s.GatewayResponses, s.Mappings = r.resources(top["resources"])
 	return s
+}
+
+// routeSelection reads how a WebSocket API tells the route of a message. Only a member of the message's JSON is known
+// here, which is all that the framework's guide shows.
+func (r *reader) routeSelection(n *yaml.Node) string {
+	const prefix = "$request.body."
+	x := r.text(n, "provider.websocketsApiRouteSelectionExpression")
+	if x == "" {
+		return prefix + "action"
+	}
+	if !strings.HasPrefix(x, prefix) || strings.Trim(x[len(prefix):], letters+digits+"_.") != "" || x == prefix {
+		r.fault(n, "provider.websocketsApiRouteSelectionExpression %q is not supported yet: want %sNAME", x, prefix)
+	}
+	return x
 }
 
 func (r *reader) function(f entry, provider map[string]*yaml.Node, artifact string) Function {
@@ -210,6 +233,10 @@ func (r *reader) function(f entry, provider map[string]*yaml.Node, artifact stri
 		Timeout:     time.Duration(r.number(firstOf(own["timeout"], provider["timeout"]), at+".timeout", 6, 1, 900)) * time.Second,
 		Memory:      r.number(firstOf(own["memorySize"], provider["memorySize"]), at+".memorySize", 1024, 128, 10240),
 	}
+	if n := own["reservedConcurrency"]; n != nil {
+		reserved := r.number(n, at+".reservedConcurrency", 0, 0, 100_000)
+		fn.Reserved = &reserved
+	}
 	if a := r.text(r.fields(own["package"], at+".package", packageKeys)["artifact"], at+".package.artifact"); a != "" {
 		fn.Artifact = a
 	}
@@ -217,7 +244,7 @@ func (r *reader) function(f entry, provider map[string]*yaml.Node, artifact stri
 		if !variableName.MatchString(v.name) {
 			r.fault(v.key, "%s.environment: %q is not a variable's name", at, v.name)
 		}
-		fn.Environment[v.name] = r.text(v.value, at+".environment."+v.name)
+		fn.Environment[v.name] = r.deployed(v.value, at+".environment."+v.name)
 	}
 	for i, e := range r.list(own["events"], at+".events") {
 		here := fmt.Sprintf("%s.events[%d]", at, i)
@@ -278,6 +305,7 @@ func (r *reader) restEvent(n *yaml.Node, at string) Event {
 	e := Event{Protocol: authorizer.REST}
 	n = r.resolve(n)
 	var path string
+	var cors *yaml.Node
 	if isText(n) {
 		method, rest, _ := strings.Cut(n.Value, " ")
 		e.Method, path = r.method(n, at, method), rest
@@ -289,7 +317,7 @@ func (r *reader) restEvent(n *yaml.Node, at string) Event {
 		o := r.fields(n, at, restEventKeys)
 		e.Method = r.method(n, at, r.required(o["method"], at+".method", n))
 		path = r.required(o["path"], at+".path", n)
-		e.CORS = r.flag(o["cors"], at+".cors")
+		cors = o["cors"]
 		if v := r.text(o["integration"], at+".integration"); v != "" && !strings.EqualFold(strings.ReplaceAll(v, "_", "-"), "lambda-proxy") && !strings.EqualFold(v, "AWS_PROXY") {
 			r.fault(o["integration"], "%s.integration %q is not supported yet: want lambda-proxy", at, v)
 		}
@@ -300,6 +328,7 @@ func (r *reader) restEvent(n *yaml.Node, at string) Event {
 	}
 	e.Path = "/" + strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/")
 	r.template(n, e)
+	r.restCORS(cors, at+".cors", e)
 	return e
 }
 
@@ -349,6 +378,12 @@ func (r *reader) websocketEvent(n *yaml.Node, at string) Event {
 	}
 	o := r.fields(n, at, websocketEventKeys)
 	e.Path = r.required(o["route"], at+".route", n)
+	if v := r.text(o["routeResponseSelectionExpression"], at+".routeResponseSelectionExpression"); v != "" {
+		e.Answers = true
+		if v != "$default" { // the only one that there is (API reference, UpdateRoute)
+			r.fault(o["routeResponseSelectionExpression"], "%s.routeResponseSelectionExpression %q: want $default", at, v)
+		}
+	}
 	e.Authorizer = r.websocketAuthorizer(o["authorizer"], at+".authorizer")
 	if e.Authorizer != nil && e.Path != authorizer.Connect {
 		r.fault(o["authorizer"], "%s.authorizer: only %s can have one", at, authorizer.Connect)

@@ -39,8 +39,11 @@ func describe(s *Service) string {
 		fmt.Fprintf(&b, "%s %s %s %v %dMB env=%v\n", f.Name, f.Handler, f.Artifact, f.Timeout, f.Memory, f.Environment)
 		for _, e := range f.Events {
 			fmt.Fprintf(&b, "  %s %s", e.Protocol, e.Route())
-			if e.CORS {
-				b.WriteString(" cors")
+			if cors, ok := s.Preflight[e.Path]; ok && e.Protocol == authorizer.REST {
+				fmt.Fprintf(&b, " cors=%v", cors)
+			}
+			if e.Answers {
+				b.WriteString(" answers")
 			}
 			if a := e.Authorizer; a != nil {
 				fmt.Fprintf(&b, " <- %s=%s %s %s simple=%v %v %v %s", a.Name, a.Function, a.Type, a.PayloadVersion, a.SimpleResponses, a.TTL, a.IdentitySources, a.ValidationExpression)
@@ -124,8 +127,11 @@ func TestEveryFormOfAnEvent(t *testing.T) {
 		{"http: any {proxy+}", "rest ANY /{proxy+}"},
 		{"http: {method: get, path: /}", "rest GET /"},
 		{"http: {method: get, path: a, integration: lambda_proxy, operationId: x}", "rest GET /a"},
-		{"http: {method: get, path: a, integration: AWS_PROXY, cors: true}", "rest GET /a cors"},
-		{"http: {method: get, path: a, cors: {origin: '*'}}", "rest GET /a cors"},
+		{"http: {method: get, path: a, integration: AWS_PROXY, cors: true}", "rest GET /a cors={[*] [Content-Type X-Amz-Date Authorization X-Api-Key X-Amz-Security-Token X-Amz-User-Agent X-Amzn-Trace-Id] [OPTIONS GET] [] false 0 }"},
+		{"http: {method: get, path: a, cors: {origin: 'https://a.example', headers: [X], maxAge: 600}}", "rest GET /a cors={[https://a.example] [X] [OPTIONS GET] [] false 600 }"},
+		{"http: {method: get, path: a, cors: {origins: ['https://a.example', 'https://*.b.example'], methods: [PUT], allowCredentials: true, cacheControl: no-store, headers: X}}",
+			"rest GET /a cors={[https://a.example https://*.b.example] [X] [PUT OPTIONS GET] [] true 0 no-store}"},
+		{"http: {method: get, path: a, cors: {origin: 'https://a.example, https://b.example', headers: [X]}}", "rest GET /a cors={[https://a.example https://b.example] [X] [OPTIONS GET] [] false 0 }"},
 		{"http: {method: get, path: a, cors: false}", "rest GET /a"},
 		{"http: {method: get, path: a, authorizer: auth}", "rest GET /a <- auth=auth token  simple=false 5m0s [{method.request.header.Authorization header Authorization}] "},
 		{"http: {method: get, path: a, authorizer: {name: auth}}", "rest GET /a <- auth=auth token  simple=false 5m0s [{method.request.header.Authorization header Authorization}] "},
@@ -146,7 +152,7 @@ func TestEveryFormOfAnEvent(t *testing.T) {
 		{"httpApi: {path: /a, method: post, authorizer: unset}", "http POST /a <- unset=auth request 1.0 simple=false 5m0s [{$request.header.A header A}] "},
 		{"websocket: $connect", "websocket $connect"},
 		{"websocket: $default", "websocket $default"},
-		{"websocket: {route: $connect, routeResponseSelectionExpression: $default, authorizer: auth}", "websocket $connect <- auth=auth request  simple=false 0s [{route.request.header.Auth header Auth}] "},
+		{"websocket: {route: $connect, routeResponseSelectionExpression: $default, authorizer: auth}", "websocket $connect answers <- auth=auth request  simple=false 0s [{route.request.header.Auth header Auth}] "},
 		{"websocket: {route: $connect, authorizer: {name: auth, identitySource: [route.request.querystring.token]}}", "websocket $connect <- auth=auth request  simple=false 0s [{route.request.querystring.token querystring token}] "},
 		{"schedule: rate(1 hour)", ""},
 	} {
@@ -224,7 +230,7 @@ func TestGatewayResponses(t *testing.T) {
         StatusCode: "403", ResponseParameters: {gatewayresponse.header.X-A: "'a b'"}, ResponseTemplates: {application/json: '{"d":"$context.authorizer.denied_by"}'}}}`
 	const unauthorized = `Unauthorized: {Type: "AWS::ApiGateway::GatewayResponse", Properties: {RestApiId: {Ref: ApiGatewayRestApi}, ResponseType: "${self:custom.type}"}}`
 	want := map[string]GatewayResponse{
-		"ACCESS_DENIED": {Status: 403, Headers: map[string]string{"X-A": "a b"}, Template: `{"d":"$context.authorizer.denied_by"}`},
+		"ACCESS_DENIED": {Status: 403, Headers: map[string]string{"X-A": "'a b'"}, Template: `{"d":"$context.authorizer.denied_by"}`},
 		"UNAUTHORIZED":  {Headers: map[string]string{}},
 	}
 	for name, resources := range map[string]string{
@@ -245,11 +251,90 @@ func TestGatewayResponses(t *testing.T) {
 }
 
 func TestNoFunctions(t *testing.T) {
-	if s := read(t, head); len(s.Functions) != 0 || s.HTTPCORS {
+	if s := read(t, head); len(s.Functions) != 0 || s.HTTPCORS != nil || s.RouteSelection != "$request.body.action" {
 		t.Errorf("got %+v", s)
 	}
-	if s := read(t, head+"  httpApi: {cors: true, payload: '2.0'}\n"); !s.HTTPCORS {
-		t.Error("cors went unseen")
+}
+
+// Routes of one path share one answer to a preflight, as the framework merges them.
+func TestCORSOfOnePath(t *testing.T) {
+	s := read(t, head+`
+functions:
+  f:
+    handler: x
+    events:
+      - http: {method: get, path: a, cors: {origin: 'https://a.example', headers: [X], maxAge: 5}}
+      - http: {method: delete, path: a, cors: {origin: 'https://b.example', headers: [Y, X], maxAge: 7, allowCredentials: true}}
+      - http: {method: put, path: a}
+      - http: {method: get, path: b, cors: {headers: [Z]}}
+`)
+	want := map[string]CORS{
+		"/a": {Origins: []string{"https://b.example", "https://a.example"}, Headers: []string{"Y", "X"}, Methods: []string{"OPTIONS", "DELETE", "GET"}, Credentials: true, MaxAge: 7},
+		"/b": {Origins: []string{"*"}, Headers: []string{"Z"}, Methods: []string{"OPTIONS", "GET"}},
+	}
+	if !reflect.DeepEqual(s.Preflight, want) {
+		t.Errorf("got %+v", s.Preflight)
+	}
+}
+
+func TestCORSOfAnHTTPAPI(t *testing.T) {
+	const routes = "functions:\n  f: {handler: x, events: [{httpApi: GET /a}, {httpApi: POST /a}, {http: DELETE a}, {httpApi: '*'}]}\n"
+	for _, c := range []struct {
+		cors string
+		want *CORS
+	}{
+		{"false", nil},
+		{"true", &CORS{Origins: []string{"*"}, Headers: corsHeaders, Methods: []string{"OPTIONS", "GET", "POST"}}},
+		{"{allowedOrigins: 'https://a.example', allowedHeaders: [X], exposedResponseHeaders: [Warning], maxAge: 60, allowCredentials: true}",
+			&CORS{Origins: []string{"https://a.example"}, Headers: []string{"X"}, Methods: []string{"OPTIONS", "GET", "POST"}, Exposed: []string{"Warning"}, Credentials: true, MaxAge: 60}},
+		{"{allowedMethods: [get, '*']}", &CORS{Origins: []string{"*"}, Headers: corsHeaders, Methods: []string{"GET", "*"}}},
+	} {
+		if s := read(t, head+"  httpApi: {payload: '2.0', cors: "+c.cors+"}\n"+routes); !reflect.DeepEqual(s.HTTPCORS, c.want) {
+			t.Errorf("%s: got %+v", c.cors, s.HTTPCORS)
+		}
+	}
+	s := read(t, head+"  httpApi: {cors: true}\nfunctions:\n  f: {handler: x, events: [{httpApi: 'ANY /a'}]}\n")
+	if want := []string{"OPTIONS", "GET", "POST", "PUT", "PATCH", "HEAD", "DELETE"}; !reflect.DeepEqual(s.HTTPCORS.Methods, want) {
+		t.Errorf("of a route for every method: %v", s.HTTPCORS.Methods)
+	}
+}
+
+// What CloudFormation fills in has a value here where this machine has one too.
+func TestWhatADeploymentFillsIn(t *testing.T) {
+	s := read(t, head+`
+functions:
+  f:
+    handler: x
+    reservedConcurrency: 0
+    environment:
+      APIS: !Sub "${AWS::AccountId}/${ApiGatewayRestApi},${AWS::AccountId}/${HttpApi},${WebsocketsApi}"
+      LONG: {Fn::Sub: "arn:${AWS::Partition}:x:${AWS::Region}"}
+      REF: !Ref ApiGatewayRestApi
+      OTHER: {Ref: AWS::Region}
+  g: {handler: x}
+`)
+	want := map[string]string{"APIS": "123456789012/localrest0,123456789012/localhttp0,localwebs0", "LONG": "arn:aws:x:us-east-1", "REF": "localrest0", "OTHER": "us-east-1"}
+	if !reflect.DeepEqual(s.Functions[0].Environment, want) {
+		t.Errorf("got %v", s.Functions[0].Environment)
+	}
+	if f, g := s.Functions[0].Reserved, s.Functions[1].Reserved; f == nil || *f != 0 || g != nil {
+		t.Errorf("reserved: %v and %v", f, g)
+	}
+}
+
+func TestCustomDomains(t *testing.T) {
+	s := read(t, head+`
+resources:
+  Resources:
+    Domain: {Type: "AWS::ApiGateway::DomainName", Properties: {DomainName: rest.example.com}}
+    V1: {Type: "AWS::ApiGateway::BasePathMapping", Properties: {DomainName: !Ref Domain, BasePath: v1, RestApiId: !Ref ApiGatewayRestApi, Stage: dev}}
+    Root: {Type: "AWS::ApiGateway::BasePathMapping", Properties: {DomainName: other.example.com, BasePath: (none), RestApiId: {Ref: ApiGatewayRestApi}}}
+    Http: {Type: "AWS::ApiGatewayV2::ApiMapping", Properties: {DomainName: http.example.com, ApiMappingKey: a/b, ApiId: !Ref HttpApi, Stage: $default}}
+    Rest: {Type: "AWS::ApiGatewayV2::ApiMapping", Properties: {DomainName: http.example.com, ApiId: !Ref ApiGatewayRestApi, Stage: dev}}
+`)
+	want := []Mapping{{"rest.example.com", "v1", "rest"}, {"other.example.com", "", "rest"}, {"http.example.com", "a/b", "http"}, {"http.example.com", "", "rest"}}
+	if !reflect.DeepEqual(s.Mappings, want) {
+		t.Errorf("got %+v", s.Mappings)
 	}
 }
 
@@ -332,6 +417,9 @@ func TestFaultsNameTheirLine(t *testing.T) {
 	response := func(properties string) string {
 		return head + "\nresources:\n  Resources:\n    R:\n      Type: AWS::ApiGateway::GatewayResponse\n      Properties: " + properties + "\n"
 	}
+	domain := func(properties string) string {
+		return head + "\nresources:\n  Resources:\n    R:\n      Type: AWS::ApiGateway::BasePathMapping\n      Properties: " + properties + "\n"
+	}
 	for _, c := range []struct{ name, doc, want string }{
 		{"empty", "", "read serverless.yml: empty"},
 		{"no YAML", "a: [", "read serverless.yml: yaml: "},
@@ -363,8 +451,10 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"memory", head + "functions:\n  f: {handler: x, memorySize: 64}\n", "line 6: functions.f.memorySize: want a whole number from 128 to 10240"},
 		{"environment", head + "functions:\n  f: {handler: x, environment: [a]}\n", "line 6: functions.f.environment: want a mapping"},
 		{"environment's names", head + "functions:\n  f: {handler: x, environment: {a=b: c}}\n", `line 6: functions.f.environment: "a=b" is not a variable's name`},
-		{"!Ref", value("!Ref Table"), "line 9: functions.f.environment.V: CloudFormation's !Ref has no value"},
-		{"Ref", value("{Ref: Table}"), "line 9: functions.f.environment.V: CloudFormation's Ref has no value"},
+		{"!Ref", value("!Ref Table"), "line 9: functions.f.environment.V: CloudFormation's ${Table} has no value"},
+		{"Ref", value("{Ref: Table}"), "line 9: functions.f.environment.V: CloudFormation's ${Table} has no value"},
+		{"!Sub", value("!Sub 'a-${AWS::StackName}'"), "line 9: functions.f.environment.V: CloudFormation's ${AWS::StackName} has no value"},
+		{"Sub of a list", value("{'Fn::Sub': [a, {}]}"), "line 9: functions.f.environment.V: CloudFormation's Fn::Sub has no value"},
 		{"Fn::Join", value("{'Fn::Join': [a, [b]]}"), "line 9: functions.f.environment.V: CloudFormation's Fn::Join has no value"},
 		{"Fn for a list", head + "functions:\n  f: {handler: x, events: !Split [a, b]}\n", "line 6: functions.f.events: want a list"},
 		{"Fn for a mapping", head + "functions:\n  f: {handler: x, environment: {Ref: b}}\n", "line 6: functions.f.environment: want a mapping"},
@@ -374,13 +464,14 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"gateway response of an API by its id", response("{RestApiId: a1b2c3, ResponseType: UNAUTHORIZED}"), "line 10: resources.Resources.R.RestApiId: want"},
 		{"gateway response without properties", response("null"), "line 8: resources.Resources.R.ResponseType is missing"},
 		{"gateway response of no type", response("{RestApiId: !Ref ApiGatewayRestApi}"), "line 8: resources.Resources.R.ResponseType is missing"},
-		{"gateway response of another type", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: DEFAULT_4XX}"), `line 10: resources.Resources.R.ResponseType "DEFAULT_4XX" is not supported yet: want one of ACCESS_DENIED, UNAUTHORIZED`},
+		{"gateway response of another type", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: DEFAULT_3XX}"), `line 10: resources.Resources.R.ResponseType: no type "DEFAULT_3XX"`},
 		{"gateway response's unknown property", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, Status: 1}"), `unknown key "Status"`},
-		{"gateway response's status", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, StatusCode: 200}"), "StatusCode: want a whole number from 400 to 599"},
-		{"gateway response's parameter", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseParameters: {gatewayresponse.header.X: method.request.header.Y}}"), "gatewayresponse.header.X is not supported yet"},
-		{"gateway response's parameter of a path", response(`{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseParameters: {gatewayresponse.path.X: "'a'"}}`), "gatewayresponse.path.X is not supported yet"},
+		{"gateway response's status", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, StatusCode: 199}"), "StatusCode: want a whole number from 200 to 599"},
+		{"gateway response's parameter", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseParameters: {gatewayresponse.header.X: method.request.body.Y}}"), "gatewayresponse.header.X is not supported"},
+		{"gateway response's parameter of no context", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseParameters: {gatewayresponse.header.X: context.nothing}}"), "gatewayresponse.header.X is not supported"},
+		{"gateway response's parameter of a path", response(`{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseParameters: {gatewayresponse.path.X: "'a'"}}`), "gatewayresponse.path.X is not supported"},
 		{"gateway response's content type", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseTemplates: {text/html: x}}"), `unknown key "text/html"`},
-		{"gateway response's variable", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseTemplates: {application/json: $context.error.messageString}}"), "$context.error.messageString is not supported yet"},
+		{"gateway response's variable", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED, ResponseTemplates: {application/json: $context.error.validationErrorString}}"), "$context.error.validationErrorString is not supported"},
 		{"gateway response twice", response("{RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED}") +
 			"    S: {Type: \"AWS::ApiGateway::GatewayResponse\", Properties: {RestApiId: !Ref ApiGatewayRestApi, ResponseType: UNAUTHORIZED}}\n", "line 11: resources.Resources.S: a second response of type UNAUTHORIZED"},
 
@@ -408,6 +499,19 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"REST integration", event("http: {method: get, path: a, integration: lambda}"), `line 9: functions.f.events[0].http.integration "lambda" is not supported yet`},
 		{"REST api key", event("http: {method: get, path: a, private: true}"), "line 9: functions.f.events[0].http.private is not supported yet"},
 		{"REST cors", event("http: {method: get, path: a, cors: maybe}"), "line 9: functions.f.events[0].http.cors: want true or false"},
+		{"REST cors, a key", event("http: {method: get, path: a, cors: {allowedOrigins: [a]}}"), `line 9: functions.f.events[0].http.cors: unknown key "allowedOrigins"`},
+		{"REST cors, a method", event("http: {method: get, path: a, cors: {methods: [FETCH]}}"), `method "FETCH"`},
+		{"HTTP cors", head + "  httpApi: {cors: maybe}\n", "line 5: provider.httpApi.cors: want true or false"},
+		{"HTTP cors, a key", head + "  httpApi: {cors: {origin: a}}\n", `line 5: provider.httpApi.cors: unknown key "origin"`},
+		{"HTTP cors, credentials for everybody", head + "  httpApi: {cors: {allowCredentials: true}}\n", "allowCredentials does not go with every origin"},
+		{"reserved concurrency", head + "functions:\n  f: {handler: x, reservedConcurrency: -1}\n", "functions.f.reservedConcurrency: want a whole number"},
+		{"route selection", head + "  websocketsApiRouteSelectionExpression: $request.header.x\n", "line 5: provider.websocketsApiRouteSelectionExpression"},
+		{"route response", event("websocket: {route: a, routeResponseSelectionExpression: x}"), "routeResponseSelectionExpression \"x\": want $default"},
+		{"domain's API", domain("{DomainName: a.example, RestApiId: x}"), "line 10: resources.Resources.R: want the API of this file"},
+		{"domain's name", domain("{DomainName: A, RestApiId: !Ref ApiGatewayRestApi}"), `resources.Resources.R.DomainName "A": want a name`},
+		{"domain without a name", domain("{RestApiId: !Ref ApiGatewayRestApi}"), "resources.Resources.R.DomainName is missing"},
+		{"domain that nobody declares", domain("{DomainName: !Ref X, RestApiId: !Ref ApiGatewayRestApi}"), "resources.Resources.R.DomainName is missing"},
+		{"domain's path", domain("{DomainName: a.example, BasePath: a/b, RestApiId: !Ref ApiGatewayRestApi}"), `resources.Resources.R: path "a/b": want letters`},
 		{"route twice", event("http: GET a\n      - http: {method: get, path: /a/}"), `line 10: functions.f.events[1]: route "GET /a" stands in line 9 already`},
 		{"HTTP without a path", event("httpApi: GET"), "line 9: functions.f.events[0].httpApi: want a method and a path that starts with /"},
 		{"HTTP object without a path", event("httpApi: {method: GET}"), "line 9: functions.f.events[0].httpApi.path is missing"},
@@ -431,6 +535,9 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"TOKEN with a query", event("http: {method: get, path: a, authorizer: {name: f, identitySource: method.request.querystring.A}}"), "type token takes exactly one header"},
 		{"expression without TOKEN", event("http: {method: get, path: a, authorizer: {name: f, type: request, identityValidationExpression: a}}"), "applies to type token only"},
 		{"expression that is none", event("http: {method: get, path: a, authorizer: {name: f, identityValidationExpression: '('}}"), "identityValidationExpression: error parsing regexp"},
+		{"expression without an end", event("http: {method: get, path: a, authorizer: {name: f, identityValidationExpression: '^a'}}"), `identityValidationExpression: "^a" is not anchored`},
+		{"expression without a beginning", event("http: {method: get, path: a, authorizer: {name: f, identityValidationExpression: 'a$'}}"), "is not anchored"},
+		{"expression anchored by half", event("http: {method: get, path: a, authorizer: {name: f, identityValidationExpression: '^a|b$'}}"), "is not anchored"},
 		{"one name, two settings", event("http: {method: get, path: a, authorizer: f}\n      - http: {method: get, path: b, authorizer: {name: f, type: request}}"), `line 10: functions.f.events[1].http.authorizer: authorizer "f" has other settings elsewhere`},
 		{"REST authorizer null", event("http: {method: get, path: a, authorizer: }"), "line 9: functions.f.events[0].http.authorizer is empty"},
 		{"REST authorizer empty", event("http: {method: get, path: a, authorizer: ''}"), `no function ""`},

@@ -16,8 +16,13 @@ const (
 	maxValue = 8 << 10 // twice what Lambda takes as an environment
 )
 
-// AccountID stands for the account wherever there is none: the one that AWS's own documents use.
-const AccountID = "123456789012"
+// What stands for an account and its APIs wherever there are none. The account is the one that AWS's own documents use.
+const (
+	AccountID    = "123456789012"
+	RESTAPI      = "localrest0"
+	HTTPAPI      = "localhttp0"
+	WebSocketAPI = "localwebs0"
+)
 
 // resolve gives a node with its alias followed and its variables replaced: nil for what is absent, null, or has a fault
 // (which is then named). The node of a variable's value keeps its own line.
