@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -31,58 +32,119 @@ func (a *answer) write(w http.ResponseWriter) {
 }
 
 // The gateway's own answers. Those of a REST API are its default gateway responses (API Gateway Developer Guide,
-// "Gateway response types"); the two spellings of "message" are AWS's own.
+// "Gateway response types"), which a deployment can change; the two spellings of "message" are AWS's own.
 
-func (a *api) message(status int, kind, message string) *answer {
-	return a.document(status, kind, map[string]any{"message": message})
+// message is an answer of a type of gateway response; "" is one that no deployment changes.
+func (c *call) message(kind string, status int, errorType, message string) *answer {
+	return c.document(kind, status, errorType, map[string]any{"message": message}, nil)
 }
 
-func (a *api) document(status int, kind string, doc map[string]any) *answer {
+func (c *call) document(kind string, status int, errorType string, doc map[string]any, v *verdict) *answer {
 	body, _ := json.Marshal(doc) // texts and nulls only
-	r := &answer{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: body}
-	if kind != "" && a.protocol == authorizer.REST {
-		r.header.Set("X-Amzn-Errortype", kind)
+	a := &answer{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: body}
+	if errorType != "" && c.api.protocol != authorizer.HTTP {
+		a.header.Set("X-Amzn-Errortype", errorType)
 	}
-	return r
+	message, _ := cmp.Or(doc["message"], doc["Message"]).(string)
+	return c.respond(kind, a, message, v)
 }
 
-func (a *api) noRoute() *answer {
-	if a.protocol == authorizer.REST {
-		return a.message(http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token")
+func (c *call) noRoute() *answer {
+	if c.api.protocol != authorizer.HTTP {
+		return c.message("MISSING_AUTHENTICATION_TOKEN", http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token")
 	}
-	return a.message(http.StatusNotFound, "", "Not Found")
+	return c.message("", http.StatusNotFound, "", "Not Found")
+}
+
+// noStage says that there is no such stage, or no such base path of a custom domain. No page shows it; it is what AWS
+// answers to https://ID.execute-api.REGION.amazonaws.com/ of a REST API.
+func (c *call) noStage() *answer {
+	if c.api.protocol != authorizer.HTTP || c.domain != c.api.ownDomain() {
+		return c.message("", http.StatusForbidden, "ForbiddenException", "Forbidden")
+	}
+	return c.noRoute()
+}
+
+// headerTooLarge has the text that a REST API's users report; its status is documented nowhere.
+func (c *call) headerTooLarge() *answer {
+	if c.api.protocol == authorizer.HTTP {
+		return c.message("", http.StatusRequestHeaderFieldsTooLarge, "", "Request Header Fields Too Large")
+	}
+	return c.message("", http.StatusRequestHeaderFieldsTooLarge, "", fmt.Sprintf("HTTP header is larger than %d bytes.", maxHeader))
 }
 
 // unauthorized is also what an HTTP API answers to the function error "Unauthorized": AWS documents that for REST APIs
 // only.
 func (c *call) unauthorized() *answer {
-	return c.respond("UNAUTHORIZED", c.api.message(http.StatusUnauthorized, "UnauthorizedException", "Unauthorized"), nil)
+	return c.message("UNAUTHORIZED", http.StatusUnauthorized, "UnauthorizedException", "Unauthorized")
 }
 
 // misconfigured says that the authorizer failed, in whatever way.
-func (a *api) misconfigured() *answer {
-	if a.protocol == authorizer.REST {
-		return a.document(http.StatusInternalServerError, "AuthorizerConfigurationException", map[string]any{"message": nil})
+func (c *call) misconfigured() *answer {
+	if c.api.protocol == authorizer.HTTP {
+		return c.message("", http.StatusInternalServerError, "", "Internal Server Error")
 	}
-	return a.message(http.StatusInternalServerError, "", "Internal Server Error")
+	return c.document("AUTHORIZER_CONFIGURATION_ERROR", http.StatusInternalServerError, "AuthorizerConfigurationException", map[string]any{"message": nil}, nil)
 }
 
 func (c *call) denied(e effect, v *verdict) *answer {
 	if c.api.protocol == authorizer.HTTP {
-		return c.api.message(http.StatusForbidden, "", "Forbidden")
+		return c.message("", http.StatusForbidden, "", "Forbidden")
 	}
 	text := "User is not authorized to access this resource"
 	if e == explicitDeny {
 		text += " with an explicit deny"
 	}
-	return c.respond("ACCESS_DENIED", c.api.document(http.StatusForbidden, "AccessDeniedException", map[string]any{"Message": text}), v)
+	return c.document("ACCESS_DENIED", http.StatusForbidden, "AccessDeniedException", map[string]any{"Message": text}, v)
 }
 
-// respond puts what the deployment says about a REST API's gateway response of this type over the default one. A
-// template is filled in as it stands, without any language in it (Developer Guide, "Gateway responses in API Gateway":
-// simple variable substitution). What a variable without a value becomes is documented nowhere: nothing, here.
-func (c *call) respond(kind string, a *answer, v *verdict) *answer {
+// failed says that the handler failed or answered what the gateway cannot read (Developer Guide, "Handle Lambda errors
+// in API Gateway": 502 on a REST API; "Troubleshooting HTTP API Lambda integrations": 500). A function that ran into its
+// own timeout has failed too.
+func (c *call) failed() *answer {
+	if c.api.protocol == authorizer.HTTP {
+		return c.message("", http.StatusInternalServerError, "", "Internal Server Error")
+	}
+	return c.message("DEFAULT_5XX", http.StatusBadGateway, "InternalServerErrorException", "Internal server error")
+}
+
+// busy says that the handler has no concurrency left. No page states either status.
+func (c *call) busy() *answer {
+	if c.api.protocol == authorizer.HTTP {
+		return c.message("", http.StatusServiceUnavailable, "", "Service Unavailable")
+	}
+	return c.message("DEFAULT_5XX", http.StatusInternalServerError, "InternalServerErrorException", "Internal server error")
+}
+
+// tooSlow says that the integration's own limit is over (Developer Guide, "Gateway response types": INTEGRATION_TIMEOUT;
+// an HTTP API says 503).
+func (c *call) tooSlow() *answer {
+	if c.api.protocol == authorizer.HTTP {
+		return c.message("", http.StatusServiceUnavailable, "", "Service Unavailable")
+	}
+	return c.message("INTEGRATION_TIMEOUT", http.StatusGatewayTimeout, "InternalServerErrorException", "Endpoint request timed out")
+}
+
+// tooLarge says that the body is longer than the gateway takes, or the event than Lambda takes.
+func (c *call) tooLarge() *answer {
+	if c.api.protocol == authorizer.HTTP {
+		return c.message("", http.StatusRequestEntityTooLarge, "", "Request Entity Too Large")
+	}
+	return c.message("REQUEST_TOO_LARGE", http.StatusRequestEntityTooLarge, "RequestTooLargeException", "Request Too Long")
+}
+
+// respond puts what the deployment says about a REST API's gateway response of this type over the default one; where it
+// says nothing, what it says about all of the class. A template is filled in as it stands, without any language in it
+// (Developer Guide, "Gateway responses in API Gateway": simple variable substitution).
+func (c *call) respond(kind string, a *answer, message string, v *verdict) *answer {
 	r, custom := c.api.responses[kind]
+	if !custom && kind != "" {
+		class := "DEFAULT_4XX"
+		if a.status >= 500 {
+			class = "DEFAULT_5XX"
+		}
+		r, custom = c.api.responses[class]
+	}
 	if !custom {
 		return a
 	}
@@ -90,21 +152,21 @@ func (c *call) respond(kind string, a *answer, v *verdict) *answer {
 		a.status = r.Status
 	}
 	for name, value := range r.Headers {
-		a.header.Set(name, value)
+		a.header.Set(name, c.parameter(value, v))
 	}
 	if r.Template != "" {
 		a.body = []byte(contextVariable.ReplaceAllStringFunc(r.Template, func(variable string) string {
-			name := strings.TrimPrefix(variable, "$context.")
-			key, ofAuthorizer := strings.CutPrefix(name, "authorizer.")
-			switch {
-			case ofAuthorizer && v != nil:
-				if value, ok := v.restContext()[key]; ok {
-					return fmt.Sprint(value)
-				}
-			case name == "requestId":
-				return c.id
+			switch name := strings.TrimPrefix(variable, "$context."); name {
+			case "error.message":
+				return message
+			case "error.messageString":
+				quoted, _ := json.Marshal(message) // a text
+				return string(quoted)
+			case "error.responseType":
+				return kind
+			default:
+				return c.contextValue(name, v)
 			}
-			return ""
 		}))
 	}
 	return a
@@ -112,36 +174,26 @@ func (c *call) respond(kind string, a *answer, v *verdict) *answer {
 
 var contextVariable = regexp.MustCompile(serverless.ContextVariable)
 
-// failed says that the handler failed or answered what the gateway cannot read (Developer Guide, "Handle Lambda errors
-// in API Gateway": 502 on a REST API; "Troubleshooting HTTP API Lambda integrations": 500). A function that ran into its
-// own timeout has failed too.
-func (a *api) failed() *answer {
-	if a.protocol == authorizer.REST {
-		return a.message(http.StatusBadGateway, "InternalServerErrorException", "Internal server error")
+// parameter is the value of a gateway response's header: 'text', or what the request says.
+func (c *call) parameter(value string, v *verdict) string {
+	if name, ok := strings.CutPrefix(value, "method.request.header."); ok {
+		return c.request.Header.Get(name)
 	}
-	return a.message(http.StatusInternalServerError, "", "Internal Server Error")
-}
-
-// tooSlow says that the integration's own limit is over (Developer Guide, "Gateway response types": INTEGRATION_TIMEOUT;
-// an HTTP API says 503).
-func (a *api) tooSlow() *answer {
-	if a.protocol == authorizer.REST {
-		return a.message(http.StatusGatewayTimeout, "InternalServerErrorException", "Endpoint request timed out")
+	if name, ok := strings.CutPrefix(value, "method.request.querystring."); ok {
+		return c.query.Get(name)
 	}
-	return a.message(http.StatusServiceUnavailable, "", "Service Unavailable")
-}
-
-func (a *api) tooLarge() *answer {
-	if a.protocol == authorizer.REST {
-		return a.message(http.StatusRequestEntityTooLarge, "RequestTooLargeException", "Request Too Long")
+	if name, ok := strings.CutPrefix(value, "context."); ok {
+		return c.contextValue(name, v)
 	}
-	return a.message(http.StatusRequestEntityTooLarge, "", "Request Entity Too Large")
+	return value[1 : len(value)-1]
 }
 
 // parseAnswer reads a handler's answer: the output format of a Lambda proxy integration. On an HTTP API an answer
 // without statusCode is a body of its own, answered 200 as JSON (Developer Guide, "Working with AWS Lambda proxy
-// integrations for HTTP APIs").
-func parseAnswer(payload []byte, p authorizer.Protocol) (*answer, error) {
+// integrations for HTTP APIs"). A REST API decodes a body from base64 only where the media type that the client accepts
+// first is one of the deployment's ("Content type conversions in API Gateway").
+func (c *call) parseAnswer(payload []byte) (*answer, error) {
+	p := c.api.protocol
 	if !json.Valid(payload) {
 		return nil, errors.New("not JSON")
 	}
@@ -182,8 +234,8 @@ func parseAnswer(payload []byte, p authorizer.Protocol) (*answer, error) {
 	for _, cookie := range doc.Cookies {
 		a.header.Add("Set-Cookie", cookie)
 	}
-	for _, own := range []string{"Connection", "Content-Length", "Transfer-Encoding"} { // the gateway's to set
-		a.header.Del(own)
+	for _, theirs := range []string{"Connection", "Content-Length", "Transfer-Encoding"} { // the gateway's to set
+		a.header.Del(theirs)
 	}
 	contentType := "application/json"
 	if p == authorizer.HTTP {
@@ -199,12 +251,19 @@ func parseAnswer(payload []byte, p authorizer.Protocol) (*answer, error) {
 	if doc.Body != nil {
 		a.body = []byte(*doc.Body)
 	}
-	if doc.IsBase64Encoded {
+	if doc.IsBase64Encoded && (p != authorizer.REST || isBinary(c.api.binary, firstMedia(c.request.Header.Get("Accept")))) {
 		if a.body, err = base64.StdEncoding.DecodeString(string(a.body)); err != nil {
 			return nil, errors.New("body is not base64")
 		}
 	}
 	return a, nil
+}
+
+// firstMedia is the first media type that a client accepts, without its parameters.
+func firstMedia(accept string) string {
+	first, _, _ := strings.Cut(accept, ",")
+	first, _, _ = strings.Cut(first, ";")
+	return strings.ToLower(strings.TrimSpace(first))
 }
 
 // inferred makes an answer of a handler's bare value.

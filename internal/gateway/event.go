@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -144,6 +143,8 @@ const requestTime = "02/Jan/2006:15:04:05 -0700" // the Common Log Format's
 func (c *call) authorizerEvent(identity []string) []byte {
 	g := c.route.authorizer
 	switch {
+	case c.socket != nil:
+		return c.socketAuthorizerEvent()
 	case g.Type == serverless.Token:
 		return encode(tokenEvent{Type: "TOKEN", AuthorizationToken: identity[0], MethodARN: c.arn()})
 	case g.PayloadVersion == "2.0":
@@ -164,6 +165,9 @@ func (c *call) authorizerEvent(identity []string) []byte {
 
 // handlerEvent is the event for the route's function, with what its authorizer passed on.
 func (c *call) handlerEvent(v *verdict) []byte {
+	if c.socket != nil {
+		return c.connectEvent()
+	}
 	body, isBase64 := c.text()
 	if c.api.protocol == authorizer.REST {
 		e := proxyEvent{requestV1: c.v1(), Body: body, IsBase64Encoded: isBase64}
@@ -179,21 +183,20 @@ func (c *call) handlerEvent(v *verdict) []byte {
 
 func (c *call) v1() requestV1 {
 	a := c.api
-	full := a.prefix + c.path
 	resource := resourceID(c.route.path)
 	if a.protocol == authorizer.HTTP {
 		resource = c.route.key // as captured events of payload 1.0 have it
 	}
 	return requestV1{
-		Resource: c.route.path, Path: c.path, HTTPMethod: c.request.Method,
-		Headers: last(c.headers), MultiValueHeaders: c.headers,
+		Resource: c.route.path, Path: c.base + c.path, HTTPMethod: c.request.Method,
+		Headers: last(c.sent), MultiValueHeaders: c.sent,
 		QueryStringParameters: last(c.query), MultiValueQueryStringParameters: nonEmpty(c.query),
 		PathParameters: nonEmpty(c.params),
 		RequestContext: contextV1{
-			AccountID: a.account, APIID: a.id, DomainName: a.domain(), DomainPrefix: a.id,
+			AccountID: a.account, APIID: a.id, DomainName: c.domain, DomainPrefix: c.domainPrefix(),
 			ExtendedRequestID: c.extended, HTTPMethod: c.request.Method,
 			Identity: identityV1{SourceIP: c.ip, UserAgent: c.request.UserAgent()},
-			Path:     full, Protocol: c.request.Proto, RequestID: c.id,
+			Path:     c.fullPath(), Protocol: c.request.Proto, RequestID: c.id,
 			RequestTime: c.time.Format(requestTime), RequestTimeEpoch: c.time.UnixMilli(),
 			ResourceID: resource, ResourcePath: c.route.path, Stage: a.stage,
 		},
@@ -220,12 +223,12 @@ func (c *call) v2() requestV2 {
 		query[name] = strings.Join(values, ",")
 	}
 	return requestV2{
-		RouteKey: c.route.key, RawPath: c.path, RawQueryString: c.request.URL.RawQuery,
+		RouteKey: c.route.key, RawPath: c.fullPath(), RawQueryString: c.request.URL.RawQuery,
 		Cookies: cookies, Headers: headers, QueryStringParameters: query, PathParameters: c.params,
 		RequestContext: contextV2{
-			AccountID: a.account, APIID: a.id, DomainName: a.domain(), DomainPrefix: a.id,
+			AccountID: a.account, APIID: a.id, DomainName: c.domain, DomainPrefix: c.domainPrefix(),
 			HTTP: httpV2{
-				Method: c.request.Method, Path: c.path, Protocol: c.request.Proto,
+				Method: c.request.Method, Path: c.fullPath(), Protocol: c.request.Proto,
 				SourceIP: c.ip, UserAgent: c.request.UserAgent(),
 			},
 			RequestID: c.id, RouteKey: c.route.key, Stage: a.stage,
@@ -234,18 +237,33 @@ func (c *call) v2() requestV2 {
 	}
 }
 
-func (a *api) domain() string { return a.id + ".execute-api." + a.region + ".amazonaws.com" }
-
-// text is the body as an event holds it: nothing for none, base64 for what is not text.
+// text is the body as an event holds it: nothing for none, base64 for what is not text. On a REST API the deployment says
+// which media types are not, and what is no UTF-8 all the same is damaged (Developer Guide, "Content type conversions in
+// API Gateway"). On an HTTP API text is what says that it is: text/*, JSON, XML and JavaScript, and nothing else, forms
+// included. No page lists them; they were read off a live API (github.com/ministackorg/ministack, pull request 766).
 func (c *call) text() (*string, bool) {
 	if len(c.body) == 0 {
 		return nil, false
 	}
-	s, isBase64 := string(c.body), !utf8.Valid(c.body)
+	media, _, _ := strings.Cut(strings.ToLower(c.request.Header.Get("Content-Type")), ";")
+	media = strings.TrimSpace(media)
+	isBase64 := !strings.HasPrefix(media, "text/") && !slices.Contains([]string{"application/json", "application/xml", "application/javascript"}, media)
+	if c.api.protocol == authorizer.REST {
+		isBase64 = isBinary(c.api.binary, media)
+	}
+	s := strings.ToValidUTF8(string(c.body), "\uFFFD")
 	if isBase64 {
 		s = base64.StdEncoding.EncodeToString(c.body)
 	}
 	return &s, isBase64
+}
+
+// isBinary says whether a media type is among the deployment's: "*/*" takes all, none included.
+func isBinary(types []string, media string) bool {
+	return slices.ContainsFunc(types, func(t string) bool {
+		kind, all := strings.CutSuffix(strings.ToLower(t), "/*")
+		return t == "*/*" || all && strings.HasPrefix(media, kind+"/") || strings.EqualFold(t, media)
+	})
 }
 
 // restContext is requestContext.authorizer of a REST API: every value as text.
@@ -319,11 +337,17 @@ func (v *verdict) effect(r iamRequest) effect {
 	return explicitDeny
 }
 
+// maxSocketVerdict is the longest answer of an authorizer of a WebSocket API (Developer Guide, "Quotas").
+const maxSocketVerdict = 8 << 10
+
 // parseVerdict reads an authorizer's answer (Developer Guide, "Output from an API Gateway Lambda authorizer"), which must
 // have the form that the authorizer is configured for ("Working with AWS Lambda authorizers for HTTP APIs": format of a
 // response, troubleshooting). A null anywhere makes AWS refuse the whole of it; of a name given twice no page says which
 // counts, so neither does. On a REST API the context is flat.
 func parseVerdict(payload []byte, p authorizer.Protocol, simple bool) (*verdict, error) {
+	if p == authorizer.WebSocket && len(payload) > maxSocketVerdict {
+		return nil, fmt.Errorf("%d bytes, a WebSocket API takes %d", len(payload), maxSocketVerdict)
+	}
 	if !jsontext.Value(payload).IsValid() {
 		return nil, errors.New("not JSON, or a name is given twice")
 	}
@@ -367,7 +391,7 @@ func parseVerdict(payload []byte, p authorizer.Protocol, simple bool) (*verdict,
 		}
 	}
 	for name, raw := range v.context {
-		if p == authorizer.REST && slices.Contains([]byte("{["), raw[0]) {
+		if p != authorizer.HTTP && slices.Contains([]byte("{["), raw[0]) {
 			return nil, fmt.Errorf("context.%s is neither text nor a number nor a truth value", name)
 		}
 	}

@@ -1,9 +1,9 @@
-// Package gateway is an API Gateway for this machine. It reads the routes of a serverless.yml, serves them as a REST API
-// and as an HTTP API, and runs the real Lambda executables behind them as processes that talk to it through the Lambda
-// Runtime API. What it answers, and when, follows API Gateway's documents, refusals and odd spellings included.
+// Package gateway is an API Gateway for this machine. It reads the routes of a serverless.yml, serves them as a REST API,
+// as an HTTP API and as a WebSocket API, and runs the real Lambda executables behind them as processes that talk to it
+// through the Lambda Runtime API. What it answers, and when, follows API Gateway's documents, refusals and odd spellings
+// included; docs/fidelity.md lists each point with its source.
 //
-// It listens on loopback addresses only. Two things it cannot see: the case in which a client wrote a header's name
-// (net/http keeps the canonical form), and whatever AWS documents nowhere; such choices are named where they are made.
+// It listens on loopback addresses only. What AWS documents nowhere is a choice, named where it is made.
 package gateway
 
 import (
@@ -25,29 +25,33 @@ import (
 	"gatehouse/internal/serverless"
 )
 
-// The ids of the two APIs of this machine, as ARNs spell them.
+// The ids of the APIs of this machine, as ARNs spell them.
 const (
-	RESTAPI = "localrest0"
-	HTTPAPI = "localhttp0"
+	RESTAPI      = serverless.RESTAPI
+	HTTPAPI      = serverless.HTTPAPI
+	WebSocketAPI = serverless.WebSocketAPI
 )
 
-// Config says what to serve. Every field but Environment, Output and Account is required.
+// Config says what to serve. Service, Bootstrap, REST and HTTP are required.
 type Config struct {
 	Service     *serverless.Service
 	Bootstrap   func(function string) string            // path of its executable
 	Environment func(function string) map[string]string // on top of the file's
 	REST, HTTP  string                                  // loopback addresses; port 0 takes a free one
+	WebSocket   string                                  // likewise; required where the file has such routes, else not used
 	Output      func(function string) io.Writer         // standard output and error of its processes; called from several goroutines if functions share it
 	Account     string                                  // 12 digits; empty: "123456789012"
+	Now         func() time.Time                        // the clock of requests and caches; nil: time.Now
 }
 
-// Gateway serves both APIs until it is closed.
+// Gateway serves the APIs until it is closed.
 type Gateway struct {
-	rest, http *api
-	functions  map[string]*Function
-	servers    []*http.Server
-	closing    sync.Once
-	closed     error
+	rest, http, websocket *api
+	functions             map[string]*Function
+	counters              counters
+	servers               []*http.Server
+	closing               sync.Once
+	closed                error
 
 	mu   sync.Mutex
 	stop func() bool
@@ -55,21 +59,28 @@ type Gateway struct {
 
 // api is one API with its routes.
 type api struct {
-	protocol  authorizer.Protocol
-	id        string
-	stage     string
-	region    string
-	account   string
-	prefix    string // "/dev", or empty
-	url       string
-	port      string
-	table     authorizer.Routes
-	routes    map[string]*route
-	responses map[string]serverless.GatewayResponse // of a REST API, by type
-	now       func() time.Time
-	newID     func() string
-	integrate time.Duration // how long a handler may take
-	authorize time.Duration // how long an authorizer may take
+	protocol   authorizer.Protocol
+	id         string
+	stage      string
+	region     string
+	account    string
+	prefix     string // "/dev", or empty
+	url        string
+	port       string
+	table      authorizer.Routes
+	routes     map[string]*route
+	responses  map[string]serverless.GatewayResponse // of a REST API, by type
+	preflights map[string]serverless.CORS            // of a REST API, by path template
+	cors       *serverless.CORS                      // of an HTTP API
+	mappings   []serverless.Mapping
+	binary     []string // media types of a REST API that are not text
+	selection  string   // of a WebSocket API: the member of a message that names its route, "action" or "a.b"
+	sockets    connections
+	counters   *counters
+	now        func() time.Time
+	newID      func() string
+	integrate  time.Duration // how long a handler may take
+	authorize  time.Duration // how long an authorizer may take
 }
 
 type route struct {
@@ -77,13 +88,15 @@ type route struct {
 	path       string // "/orders/{id}", or "$default"
 	function   *Function
 	authorizer *guard
+	answers    bool // of a WebSocket API: what the handler answers goes back to the client
 }
 
-// guard is the authorizer of a route with what runs it.
+// guard is an authorizer of an API with what runs it. Its routes share it, and its cache.
 type guard struct {
 	serverless.Authorizer
 	function *Function
 	valid    *regexp.Regexp // nil: every value
+	cache    cache
 }
 
 // Start checks everything, naming all faults at once, then listens. Functions start on demand. The gateway closes itself
@@ -97,6 +110,10 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 		functions: map[string]*Function{},
 		rest:      newAPI(c, authorizer.REST),
 		http:      newAPI(c, authorizer.HTTP),
+		websocket: newAPI(c, authorizer.WebSocket),
+	}
+	for _, a := range []*api{g.rest, g.http, g.websocket} {
+		a.counters = &g.counters
 	}
 	if err := g.start(c); err != nil {
 		return nil, errors.Join(fmt.Errorf("start gateway: %w", err), g.Close())
@@ -113,15 +130,26 @@ func (g *Gateway) start(c Config) error {
 		if !serves(c.Service, f) {
 			continue
 		}
-		fn, err := NewFunction(c.function(f))
+		fc := c.function(f)
+		fc.count = func(metric string) { g.counters.function(metric, f.Name) }
+		fn, err := NewFunction(fc)
 		faults = append(faults, err)
 		g.functions[f.Name] = fn
 	}
-	faults = append(faults, g.rest.route(c.Service, g.functions), g.http.route(c.Service, g.functions))
-	for _, a := range []struct {
+	served := []struct {
 		api     *api
 		address string
-	}{{g.rest, c.REST}, {g.http, c.HTTP}} {
+		handler http.Handler
+	}{{g.rest, c.REST, g.rest}, {g.http, c.HTTP, g.http}}
+	if sockets(c.Service) {
+		served = append(served, struct {
+			api     *api
+			address string
+			handler http.Handler
+		}{g.websocket, c.WebSocket, http.HandlerFunc(g.websocket.connect)})
+	}
+	for _, a := range served {
+		faults = append(faults, a.api.route(c.Service, g.functions))
 		l, err := net.Listen("tcp", a.address)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			err = fmt.Errorf("%s API: address %s is in use by another program; choose another port: %w", a.api.protocol, a.address, err)
@@ -133,27 +161,31 @@ func (g *Gateway) start(c Config) error {
 		a.api.url = "http://" + l.Addr().String() + a.api.prefix
 		a.api.port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 		server := &http.Server{
-			Handler:           local(a.api),
+			Handler:           local(a.api, a.handler),
+			ConnContext:       rememberConn,
 			ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout:       time.Minute,
 			WriteTimeout:      2 * time.Minute, // an authorizer and a handler, each at its limit
 			IdleTimeout:       time.Minute,
-			MaxHeaderBytes:    maxHeader, // and up to 8 KB more, by net/http's way of counting
+			MaxHeaderBytes:    maxRead,
 		}
 		g.servers = append(g.servers, server)
-		go func() { _ = server.Serve(l) }() // ends with Close
+		go func() { _ = server.Serve(spelt{l}) }() // ends with Close
 	}
 	return errors.Join(faults...)
 }
 
-// maxHeader is how long the request line and the headers may be together (API Gateway Developer Guide, "Quotas").
-const maxHeader = 10_240
+// maxRead is how much of a request's head is read at all: more than any API takes, so that the API itself refuses.
+const maxRead = 64 << 10
 
 // RESTURL is where the REST API stands, stage included: "http://127.0.0.1:8787/dev".
 func (g *Gateway) RESTURL() string { return g.rest.url }
 
 // HTTPURL is where the HTTP API stands: "http://127.0.0.1:8788".
 func (g *Gateway) HTTPURL() string { return g.http.url }
+
+// WebSocketURL is where the WebSocket API stands, stage included: "ws://127.0.0.1:8792/dev"; empty where the file has none.
+func (g *Gateway) WebSocketURL() string { return strings.Replace(g.websocket.url, "http", "ws", 1) }
 
 // Close stops listening and ends every process. It returns when all of them are gone.
 func (g *Gateway) Close() error {
@@ -167,6 +199,7 @@ func (g *Gateway) Close() error {
 		for _, s := range g.servers {
 			faults = append(faults, s.Close())
 		}
+		g.websocket.hangUp()
 		var wait sync.WaitGroup
 		for _, f := range g.functions {
 			if f != nil {
@@ -190,7 +223,11 @@ func (c Config) check() error {
 	fault(c.Service == nil, "no service")
 	fault(c.Bootstrap == nil, "no bootstrap")
 	fault(c.Account != "" && !accountID.MatchString(c.Account), "account %q: want 12 digits", c.Account)
-	for _, a := range []struct{ name, address string }{{"REST", c.REST}, {"HTTP", c.HTTP}} {
+	addresses := []struct{ name, address string }{{"REST", c.REST}, {"HTTP", c.HTTP}}
+	if c.Service != nil && sockets(c.Service) {
+		addresses = append(addresses, struct{ name, address string }{"WebSocket", c.WebSocket})
+	}
+	for _, a := range addresses {
 		host, _, err := net.SplitHostPort(a.address)
 		ip := net.ParseIP(host)
 		fault(err != nil || !ip.IsLoopback(), "%s address %q: want a loopback address and a port", a.name, a.address)
@@ -198,28 +235,31 @@ func (c Config) check() error {
 	if c.Service == nil {
 		return errors.Join(faults...)
 	}
-	fault(c.Service.HTTPCORS, "provider.httpApi.cors is not supported yet")
 	seen := map[string]bool{}
 	for _, f := range c.Service.Functions {
 		if serves(c.Service, f) {
 			fault(!strings.HasPrefix(f.Runtime, "provided."), "function %s: runtime %q is not supported: want provided.al2023", f.Name, f.Runtime)
 		}
 		for _, e := range f.Events {
-			at := fmt.Sprintf("line %d: %s", e.Line, e.Route())
-			fault(e.Protocol == authorizer.WebSocket, "%s: WebSocket APIs are not supported yet", at)
-			fault(e.CORS, "%s: cors is not supported yet", at)
-			if e.Authorizer == nil || e.Protocol == authorizer.WebSocket || seen[string(e.Protocol)+e.Authorizer.Name] {
+			if e.Authorizer == nil || seen[string(e.Protocol)+e.Authorizer.Name] {
 				continue
 			}
 			a := e.Authorizer
 			seen[string(e.Protocol)+a.Name] = true
-			fault(a.TTL > 0, "%s authorizer %s: caching is not supported yet: set resultTtlInSeconds to 0", e.Protocol, a.Name)
 			for _, s := range a.IdentitySources {
-				fault(s.From != "header" && s.From != "querystring", "%s authorizer %s: identity source %s is not supported yet", e.Protocol, a.Name, s.Expression)
+				fault(s.From == "context" && !(serverless.KnownContext(s.Name) && !strings.Contains(s.Name, "authorizer.") && !strings.HasPrefix(s.Name, "error.")),
+					"%s authorizer %s: identity source %s has no value on this machine", e.Protocol, a.Name, s.Expression)
 			}
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// sockets says whether the file has routes of a WebSocket API.
+func sockets(s *serverless.Service) bool {
+	return slices.ContainsFunc(s.Functions, func(f serverless.Function) bool {
+		return slices.ContainsFunc(f.Events, func(e serverless.Event) bool { return e.Protocol == authorizer.WebSocket })
+	})
 }
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
@@ -241,6 +281,7 @@ func (c Config) function(f serverless.Function) FunctionConfig {
 		Environment: map[string]string{},
 		Timeout:     f.Timeout,
 		Memory:      f.Memory,
+		Reserved:    f.Reserved,
 		Region:      c.Service.Region,
 		Account:     c.Account,
 	}
@@ -258,18 +299,32 @@ func (c Config) function(f serverless.Function) FunctionConfig {
 	return fc
 }
 
-// newAPI gives an API without routes. Its limits are those of the Developer Guide, "Quotas": a REST API's integration
-// has 29 s; an HTTP API's has 30 s and its authorizers 10 s. For a REST API's authorizer no page states one; it gets the
-// integration's.
+// newAPI gives an API without routes. Its limits are those of the Developer Guide, "Quotas": a REST API's and a WebSocket
+// API's integration has 29 s; an HTTP API's has 30 s and its authorizers 10 s. For the authorizer of the others no page
+// states one; it gets the integration's.
 func newAPI(c Config, p authorizer.Protocol) *api {
+	s := c.Service
 	a := &api{
-		protocol: p, id: RESTAPI, stage: c.Service.Stage, prefix: "/" + c.Service.Stage,
-		region: c.Service.Region, account: c.Account, routes: map[string]*route{}, responses: c.Service.GatewayResponses,
-		now: time.Now, newID: newID, integrate: 29 * time.Second, authorize: 29 * time.Second,
+		protocol: p, id: RESTAPI, stage: s.Stage, prefix: "/" + s.Stage, region: s.Region, account: c.Account,
+		routes: map[string]*route{}, counters: &counters{}, now: c.Now, newID: newID, integrate: 29 * time.Second, authorize: 29 * time.Second,
 	}
-	if p == authorizer.HTTP {
-		a.id, a.stage, a.prefix, a.responses = HTTPAPI, "$default", "", nil // an HTTP API has no gateway responses
+	if a.now == nil {
+		a.now = time.Now
+	}
+	for _, m := range s.Mappings {
+		if m.API == p {
+			a.mappings = append(a.mappings, m)
+		}
+	}
+	switch p {
+	case authorizer.REST:
+		a.responses, a.preflights, a.binary = s.GatewayResponses, s.Preflight, s.BinaryMediaTypes
+	case authorizer.HTTP: // it has no gateway responses; the framework deploys it to the stage $default
+		a.id, a.stage, a.prefix, a.cors = HTTPAPI, "$default", "", s.HTTPCORS
 		a.integrate, a.authorize = 30*time.Second, 10*time.Second
+	case authorizer.WebSocket:
+		a.id = WebSocketAPI
+		a.selection = strings.TrimPrefix(s.RouteSelection, "$request.body.")
 	}
 	return a
 }
@@ -278,27 +333,32 @@ func newAPI(c Config, p authorizer.Protocol) *api {
 func (a *api) route(s *serverless.Service, functions map[string]*Function) error {
 	var keys []string
 	var faults []error
+	guards := map[string]*guard{}
 	for _, f := range s.Functions {
 		for _, e := range f.Events {
 			if e.Protocol != a.protocol {
 				continue
 			}
-			r := &route{key: e.Route(), path: e.Path, function: functions[f.Name]}
+			r := &route{key: e.Route(), path: e.Path, function: functions[f.Name], answers: e.Answers}
 			if e.Authorizer != nil {
-				r.authorizer = &guard{Authorizer: *e.Authorizer, function: functions[e.Authorizer.Function]}
+				g := guards[e.Authorizer.Name]
+				if g == nil {
+					g = &guard{Authorizer: *e.Authorizer, function: functions[e.Authorizer.Function]}
+					guards[e.Authorizer.Name] = g
+				}
 				if x := e.Authorizer.ValidationExpression; x != "" {
-					// Whether a part may match is documented nowhere; the whole is the stricter reading.
 					var err error
-					r.authorizer.valid, err = regexp.Compile("^(?:" + x + ")$")
+					g.valid, err = regexp.Compile(x) // it is anchored, or the file would not have been read
 					faults = append(faults, err)
 				}
+				r.authorizer = g
 			}
 			a.routes[r.key] = r
 			key := r.key
 			if a.protocol == authorizer.REST { // first the resource, whatever the method
 				key = "ANY " + e.Path
 			}
-			if r.path != "$default" && !slices.Contains(keys, key) {
+			if a.protocol != authorizer.WebSocket && r.path != "$default" && !slices.Contains(keys, key) {
 				keys = append(keys, key)
 			}
 		}
@@ -306,6 +366,39 @@ func (a *api) route(s *serverless.Service, functions map[string]*Function) error
 	var err error
 	a.table, err = authorizer.NewRoutes(keys)
 	return errors.Join(append(faults, err)...)
+}
+
+// ownDomain is the name that API Gateway gives the API.
+func (a *api) ownDomain() string { return a.id + ".execute-api." + a.region + ".amazonaws.com" }
+
+// mapped gives the mappings of a custom domain, by the name under which a request came; nil for another name.
+func (a *api) mapped(host string) []serverless.Mapping {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	var all []serverless.Mapping
+	for _, m := range a.mappings {
+		if strings.EqualFold(m.Domain, host) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// longestBase gives the longest base path that a path begins with, "" or "/v1", whole segments only (Developer Guide,
+// "Working with API mappings": the longest matching path).
+func longestBase(mappings []serverless.Mapping, path string) (string, bool) {
+	best, found := "", false
+	for _, m := range mappings {
+		base := ""
+		if m.Path != "" {
+			base = "/" + m.Path
+		}
+		if rest, begins := strings.CutPrefix(path, base); begins && (rest == "" || rest[0] == '/') && len(base) >= len(best) {
+			best, found = base, true
+		}
+	}
+	return best, found
 }
 
 // find gives the route for a method and a path, and the path's parameters. A REST API looks for the resource first and
@@ -328,4 +421,10 @@ func (a *api) find(method, path string) (*route, map[string]string) {
 		r = a.routes["$default"]
 	}
 	return r, req.Params
+}
+
+// resource is the path template of a REST API that takes a path, whatever the method; "" for none.
+func (a *api) resource(path string) string {
+	req := a.table.Complete(authorizer.Request{Protocol: a.protocol, Method: "ANY", Path: authorizer.Segments(path)})
+	return strings.TrimPrefix(req.Route, "ANY ")
 }

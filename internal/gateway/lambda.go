@@ -28,10 +28,13 @@ type FunctionConfig struct {
 	Environment map[string]string // what the function is configured with; nothing of this process's own is passed on
 	Timeout     time.Duration     // of one invocation; 0: 3 s, Lambda's default
 	Memory      int               // MB, only told to the function; 0: 128, Lambda's default
-	Processes   int               // how many run at once at most; 0: 4
+	Processes   int               // how many run at once at most; 0: 4; further events wait
+	Reserved    *int              // reserved concurrency: how many events at once are taken; nil: no such limit
 	Region      string            // empty: "us-east-1"
 	Account     string            // empty: "123456789012"
 	Output      io.Writer         // standard output and error of the processes, in whole lines; nil: nowhere
+
+	count func(metric string) // told of what happens; nil: nobody
 }
 
 // Function runs a bootstrap as Lambda does: processes are started on demand, ask the Runtime API for work, get one
@@ -48,6 +51,7 @@ type Function struct {
 	idle    []*process
 	alive   map[*process]bool
 	changed chan struct{} // closed and replaced when a process becomes idle or ends
+	running int           // events taken and not answered
 	closed  bool
 }
 
@@ -60,8 +64,15 @@ type FunctionError struct {
 
 func (e *FunctionError) Error() string { return e.Type + ": " + e.Message }
 
-// ErrClosed says that a function was asked after its end.
-var ErrClosed = errors.New("function is closed")
+// ErrClosed says that a function was asked after its end, ErrPayload that an event is longer than Lambda takes.
+var (
+	ErrClosed  = errors.New("function is closed")
+	ErrPayload = errors.New("event is too long")
+)
+
+// throttled is the type of the error of an event that found no concurrency left (Lambda API reference, Invoke:
+// TooManyRequestsException).
+const throttled = "TooManyRequestsException"
 
 // Limits of Lambda (Developer Guide, "Lambda quotas" and "Lambda execution environment lifecycle").
 const (
@@ -92,6 +103,9 @@ func NewFunction(c FunctionConfig) (*Function, error) {
 	setDefault(&c.Region, "us-east-1")
 	setDefault(&c.Account, "123456789012")
 	setDefault(&c.Output, io.Discard)
+	if c.count == nil {
+		c.count = func(string) {}
+	}
 	f := &Function{
 		config: c, initLimit: max(startLimit, c.Timeout), starts: make(chan func()), ended: make(chan struct{}),
 		alive: map[*process]bool{}, changed: make(chan struct{}),
@@ -137,8 +151,39 @@ func (f *Function) own() {
 // closed.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, *FunctionError, error) {
 	if len(payload) > maxPayload {
-		return nil, nil, fmt.Errorf("invoke %s: event of %d bytes, Lambda takes %d", f.config.Name, len(payload), maxPayload)
+		return nil, nil, fmt.Errorf("invoke %s: %w: %d bytes, Lambda takes %d", f.config.Name, ErrPayload, len(payload), maxPayload)
 	}
+	f.config.count("gatehouse_invocations_total")
+	if !f.enter() {
+		f.config.count("gatehouse_throttles_total")
+		return nil, &FunctionError{Type: throttled, Message: "Rate Exceeded."}, nil
+	}
+	defer f.leave()
+	answer, failure, err := f.invoke(ctx, payload)
+	if failure != nil {
+		f.config.count("gatehouse_function_errors_total")
+	}
+	return answer, failure, err
+}
+
+// enter takes one of the places that the reserved concurrency leaves.
+func (f *Function) enter() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.config.Reserved != nil && f.running >= *f.config.Reserved {
+		return false
+	}
+	f.running++
+	return true
+}
+
+func (f *Function) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running--
+}
+
+func (f *Function) invoke(ctx context.Context, payload []byte) ([]byte, *FunctionError, error) {
 	for {
 		p, failure, err := f.acquire(ctx)
 		if failure != nil || err != nil {
@@ -234,6 +279,7 @@ func (f *Function) start() (*process, error) {
 		return nil, fmt.Errorf("start bootstrap: %w", err)
 	}
 	f.alive[p] = true
+	f.config.count("gatehouse_cold_starts_total")
 	p.initTimer = time.AfterFunc(f.initLimit, func() { p.giveUp(timedOut("Init phase timed out", f.initLimit)) })
 	go p.wait(out)
 	return p, nil

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// local answers only requests under a name of this machine. A page of any site can send requests to a loopback port, and
+// local answers only requests under a name of this machine, or under a custom domain of the API. A page of any site can send requests to a loopback port, and
 // by changing what its own name resolves to it could read the answers (DNS rebinding); the name that it sends stays.
-func local(h http.Handler) http.Handler {
+func local(a *api, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(r.Host) {
+		if !isLoopback(r.Host) && a.mapped(r.Host) == nil {
 			http.Error(w, "this server answers under a loopback address only", http.StatusForbidden)
 			return
 		}
@@ -22,7 +22,7 @@ func local(h http.Handler) http.Handler {
 // notFromAPage refuses what a browser sends on behalf of a page. The Runtime API hands out whole events, tokens included,
 // to whoever asks.
 func notFromAPage(h http.Handler) http.Handler {
-	return local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return local(&api{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
 			http.Error(w, "the Runtime API is not for pages", http.StatusForbidden)
 			return

@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// A REST API hands on the names of headers as the client wrote them, and HTTP/2 clients write lower case; net/http keeps
+// one canonical form only. So the connection remembers the bytes of the head that it is reading, and the names are read
+// from there.
+
+// spellings is a connection that remembers the head of the request that comes in.
+type spellings struct {
+	net.Conn
+
+	mu        sync.Mutex
+	head      []byte
+	forgetful bool // the head was read, the body comes
+}
+
+// maxRemembered bounds what is kept of a head: net/http refuses a longer one by itself.
+const maxRemembered = 2 * maxRead
+
+func (s *spellings) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.forgetful && len(s.head)+n <= maxRemembered {
+		s.head = append(s.head, b[:n]...)
+	}
+	return n, err
+}
+
+// take gives what was read since the request before, and stops remembering.
+func (s *spellings) take() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	head := s.head
+	s.head, s.forgetful = nil, true
+	return head
+}
+
+// again starts to remember, for the next request.
+func (s *spellings) again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgetful = false
+}
+
+type spelt struct{ net.Listener }
+
+func (l spelt) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &spellings{Conn: c}, nil
+}
+
+type spellingsKey struct{}
+
+func rememberConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, spellingsKey{}, c)
+}
+
+// asSent gives the headers of a request under the names that the client wrote. Where they cannot be told (a request that
+// came in one piece with the one before), the names stay canonical.
+func asSent(r *http.Request) (http.Header, func()) {
+	s, ok := r.Context().Value(spellingsKey{}).(*spellings)
+	if !ok {
+		return r.Header.Clone(), func() {}
+	}
+	return respelt(r, s.take()), s.again
+}
+
+// respelt reads names from the head, which begins at the request's own line: what stands before it belongs to the request
+// before.
+func respelt(r *http.Request, head []byte) http.Header {
+	h, left := http.Header{}, r.Header.Clone()
+	_, head, _ = bytes.Cut(head, []byte(r.Method+" "+r.RequestURI+" "+r.Proto+"\r\n"))
+	for line := range bytes.Lines(head) {
+		name, _, isHeader := bytes.Cut(line, []byte(":"))
+		if !isHeader {
+			break // the empty line after the last header
+		}
+		canonical := http.CanonicalHeaderKey(string(name))
+		if values := left[canonical]; len(values) > 0 {
+			h[string(name)] = append(h[string(name)], values[0])
+			left[canonical] = values[1:]
+		}
+	}
+	for name, values := range left { // what the head does not tell
+		if len(values) > 0 {
+			h[name] = append(h[name], values...)
+		}
+	}
+	return h
+}
