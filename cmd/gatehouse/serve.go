@@ -31,6 +31,7 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	dir := f.String("keys", keyDir, "`directory` of the issuer's keys and of the logs")
 	rest := f.String("rest", restAddr, "`address` of the REST API")
 	http := f.String("http", httpAddr, "`address` of the HTTP API")
+	sockets := f.String("websocket", socketAddr, "`address` of the WebSocket API, if the file has one")
 	tokens := f.String("issuer", issuerAddr, "`address` of the issuer")
 	spa := f.String("spa", spaOrigins, "`origins` on this machine where the issuer lets a single-page application log people in, separated by commas")
 	if err := parse(f, args, 0, s.out); err != nil {
@@ -58,13 +59,14 @@ func serve(ctx context.Context, args []string, s stdio) error {
 		Output:    logs.of,
 		REST:      *rest,
 		HTTP:      *http,
+		WebSocket: *sockets,
 	})
 	if err != nil {
-		return refused("%w%s", err, hint(err, "--rest and --http"))
+		return refused("%w%s", err, hint(err, "--rest, --http and --websocket"))
 	}
 	defer api.Close()
 
-	welcome(s.out, api.RESTURL(), api.HTTPURL(), auth0.URL(), *dir, *spa)
+	welcome(s.out, api, auth0.URL(), *dir, *spa)
 	<-ctx.Done()
 	stop() // a second Ctrl-C ends the program at once, and the functions with it
 	fmt.Fprintln(s.out, "\nstopping")
@@ -116,7 +118,11 @@ func localAuth0(issuerURL string) (string, error) {
 	return string(doc), err
 }
 
-func welcome(w io.Writer, rest, http, issuerURL, dir, spa string) {
+func welcome(w io.Writer, api *gateway.Gateway, issuerURL, dir, spa string) {
+	rest, http, socket := api.RESTURL(), api.HTTPURL(), ""
+	if url := api.WebSocketURL(); url != "" {
+		socket = "\n  WebSocket  " + url
+	}
 	token := `$(bin/gatehouse token --as customer`
 	if flags := tokenFlags(issuerURL, dir); flags != "" {
 		token += flags
@@ -126,7 +132,7 @@ func welcome(w io.Writer, rest, http, issuerURL, dir, spa string) {
 	fmt.Fprintf(w, `Gatehouse guards the sample API on this machine.
 
   REST API   %[1]s
-  HTTP API   %[2]s
+  HTTP API   %[2]s%[12]s
   issuer     %[3]s
 
 Try it from another terminal:
@@ -141,10 +147,11 @@ A single-page application logs people in with Auth0's SDK: domain %[7]s, clientI
 from %[10]s. New signing keys: bin/gatehouse rotate%[11]s
 
 People: customer, support, admin, suspended, outsider, machine. Decisions appear below, each with the beginning of its id; the
-records are in %[6]s, and bin/gatehouse explain %[6]s --id ID says why. Ctrl-C ends everything.
+records are in %[6]s, and bin/gatehouse explain %[6]s --id ID says why. Invocations, cold starts
+and cache hits are counted at %[13]s. Ctrl-C ends everything.
 
 `, rest, http, issuerURL, token, admin, filepath.Join(dir, "authorizer.log"),
-		strings.TrimSuffix(issuerURL, "/"), issuer.SPAID, issuer.Audience, strings.ReplaceAll(spa, ",", " or "), keyFlag(dir))
+		strings.TrimSuffix(issuerURL, "/"), issuer.SPAID, issuer.Audience, strings.ReplaceAll(spa, ",", " or "), keyFlag(dir), socket, api.MetricsURL())
 }
 
 // tokenFlags are the flags that `gatehouse token` needs where this system is not at its usual place.

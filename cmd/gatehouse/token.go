@@ -16,6 +16,7 @@ import (
 const (
 	restAddr   = "127.0.0.1:8787"
 	httpAddr   = "127.0.0.1:8788"
+	socketAddr = "127.0.0.1:8792"
 	issuerAddr = "127.0.0.1:8789"
 	spaOrigins = "http://127.0.0.1:8790,http://localhost:8790"
 	keyDir     = ".gatehouse"

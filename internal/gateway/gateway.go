@@ -187,6 +187,11 @@ func (g *Gateway) HTTPURL() string { return g.http.url }
 // WebSocketURL is where the WebSocket API stands, stage included: "ws://127.0.0.1:8792/dev"; empty where the file has none.
 func (g *Gateway) WebSocketURL() string { return strings.Replace(g.websocket.url, "http", "ws", 1) }
 
+// MetricsURL is where the counters of all APIs and functions are shown, as text.
+func (g *Gateway) MetricsURL() string {
+	return g.http.url + metricsPath
+}
+
 // Close stops listening and ends every process. It returns when all of them are gone.
 func (g *Gateway) Close() error {
 	g.closing.Do(func() {
