@@ -30,7 +30,7 @@ functions:
 		$(BUILD) -o dist/$$f/bootstrap $$dir || exit 1; \
 	done
 
-tools: bin/tools/.made tools/node_modules/.package-lock.json
+tools: bin/tools/.made tools/node_modules/.package-lock.json tools/venv/.made
 bin/tools/.made: tools/go.mod tools/go.sum
 	mkdir -p bin/tools
 	go build -buildvcs=false -modfile=tools/go.mod -o bin/tools/ tool
@@ -38,6 +38,12 @@ bin/tools/.made: tools/go.mod tools/go.sum
 
 tools/node_modules/.package-lock.json: tools/package.json tools/package-lock.json
 	npm ci --prefix tools --ignore-scripts --no-audit --no-fund
+	touch $@
+
+# Packages that the machine's Python has already are not fetched.
+tools/venv/.made: tools/requirements.txt
+	python3 -m venv --clear --system-site-packages tools/venv
+	tools/venv/bin/python -m pip install --quiet --disable-pip-version-check -r tools/requirements.txt
 	touch $@
 
 routes: build ## the policies' route table, made again from serverless.yml
@@ -83,4 +89,4 @@ fuzz: ## every fuzz target, a minute each
 	done
 
 clean: ## remove what was built
-	rm -rf bin dist tools/node_modules
+	rm -rf bin dist tools/node_modules tools/venv

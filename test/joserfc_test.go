@@ -3,13 +3,10 @@ package test
 import (
 	"encoding/asn1"
 	"encoding/json"
-	"fmt"
 	"math/big"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,57 +14,17 @@ import (
 	"gatehouse/internal/issuer"
 )
 
-// joserfcVersion is the JOSE library for Python that signs and verifies beside us.
-const joserfcVersion = "1.6.5"
-
-// python gives an interpreter that has joserfc: the machine's, or else that of a virtual environment, which is made once
-// and kept in the user's cache directory.
-var python = sync.OnceValues(func() (string, error) {
-	const has = `import joserfc, sys; sys.exit(joserfc.__version__ != "` + joserfcVersion + `")`
-	usable := func(interpreter string) bool { return exec.Command(interpreter, "-c", has).Run() == nil }
-	if usable("python3") {
-		return "python3", nil
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	made := filepath.Join(cache, "gatehouse", "joserfc-"+joserfcVersion)
-	interpreter := filepath.Join(made, "bin", "python")
-	if usable(interpreter) {
-		return interpreter, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(made), 0o755); err != nil {
-		return "", err
-	}
-	// Under a name of its own until it is whole: another test run may be doing the same.
-	half, err := os.MkdirTemp(filepath.Dir(made), "making-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(half)
-	for _, args := range [][]string{
-		{"python3", "-m", "venv", half},
-		{filepath.Join(half, "bin", "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "joserfc==" + joserfcVersion},
-	} {
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("joserfc %s is missing, and `%s` fails: %w\n%s", joserfcVersion, strings.Join(args, " "), err, out)
-		}
-	}
-	if err := os.Rename(half, made); err != nil && !usable(interpreter) {
-		return "", err
-	}
-	return interpreter, nil
-})
+// interpreter is the Python that has what tools/requirements.txt pins: joserfc, the JOSE library that signs and verifies
+// beside us.
+const interpreter = "../tools/venv/bin/python"
 
 // oracle is test/issuers/oracle.py, running.
 type oracle struct{ *child }
 
 func startOracle(t *testing.T) oracle {
 	t.Helper()
-	interpreter, err := python()
-	if err != nil {
-		t.Fatal(err)
+	if _, err := os.Stat("../tools/venv/.made"); err != nil {
+		t.Fatalf("the Python packages of tools/requirements.txt are not installed: run `make tools` (%v)", err)
 	}
 	return oracle{start(t, interpreter, []string{"issuers/oracle.py"}, "PYTHONWARNINGS=ignore")}
 }
