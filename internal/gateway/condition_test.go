@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -202,6 +203,27 @@ func TestAConditionIsAboutTheRequestsOwnTime(t *testing.T) {
 	later.time = asked.time.Add(time.Second)
 	if first, then := p.evaluate(asked), p.evaluate(later); first != allow || then != implicitDeny {
 		t.Errorf("got %v, then %v", first, then)
+	}
+}
+
+func TestWhatConditionsSeeOfARequest(t *testing.T) {
+	r := httptest.NewRequest("GET", "https://example.com/dev/orders/42", nil)
+	r.Header.Set("User-Agent", "curl/8.5.0")
+	r.Header.Set("Referer", "https://example.com/")
+	c := &call{
+		api:     &api{region: "us-east-1", account: "123456789012", id: "localrest0", stage: "dev"},
+		request: r, path: "/orders/42", time: asked.time, ip: "fe80::1%eth0",
+	}
+	want := iamRequest{
+		action: "execute-api:Invoke", resource: ordersARN, time: asked.time, sourceIP: "fe80::1",
+		userAgent: "curl/8.5.0", referer: "https://example.com/", secure: true,
+	}
+	if got := c.iamRequest(); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	r.TLS = nil
+	if got := c.iamRequest(); got.secure {
+		t.Errorf("got %+v, without TLS", got)
 	}
 }
 

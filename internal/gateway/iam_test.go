@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,6 @@ func TestEvaluate(t *testing.T) {
 		{"* that needs a slash", on(apiARN + "/dev/GET/orders/42/*"), implicitDeny},
 		{"* twice, back and forth", on(apiARN + "/*/*/o*s/*2"), allow},
 		{"* that ends too early", on(apiARN + "/dev/GET/*/4"), implicitDeny},
-		{"* does not cross colons", on("arn:aws:execute-api:*/dev/GET/orders/42:x:y"), implicitDeny},
 		{"shorthand for all", on("arn:aws:execute-api:*:*:*"), allow},
 		{"? is one character", on(apiARN + "/dev/GET/orders/4?"), allow},
 		{"? is not none", on(ordersARN + "?"), implicitDeny},
@@ -100,6 +100,102 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
+// TestWhatAWSDocuments evaluates the examples of AWS's own pages; buckets and services became paths of an API.
+func TestWhatAWSDocuments(t *testing.T) {
+	const (
+		invoking     = `API Gateway Developer Guide, "Control access for invoking an API"`
+		output       = `API Gateway Developer Guide, "Output from an API Gateway Lambda authorizer"`
+		examples     = `API Gateway Developer Guide, "API Gateway resource policy examples"`
+		logic        = `IAM User Guide, "Policy evaluation logic"`
+		action       = `IAM User Guide, "IAM JSON policy elements: Action"`
+		notAction    = `IAM User Guide, "IAM JSON policy elements: NotAction"`
+		notResource  = `IAM User Guide, "IAM JSON policy elements: NotResource"`
+		element      = `IAM User Guide, "IAM JSON policy elements: Condition"`
+		operators    = `IAM User Guide, "IAM JSON policy elements: Condition operators"`
+		several      = `IAM User Guide, "Conditions with multiple context keys or values"`
+		dates        = `IAM User Guide, "AWS: Allows access based on date and time"`
+		sourceIP     = `IAM User Guide, "AWS: Denies access to AWS based on the source IP"`
+		wholeService = `{"Effect":"Allow","Action":"execute-api:*","Resource":"*"},`
+
+		pets = `{"Effect":"Allow","Action":["execute-api:Invoke"],"Resource":["arn:aws:execute-api:us-east-1:123456789012:api-id/*/GET/pets"]},
+			{"Effect":"Deny","Action":["execute-api:Invoke"],"Resource":["arn:aws:execute-api:us-east-1:123456789012:api-id/*/POST/pets"]}`
+		blocked = wholeService + `{"Effect":"Deny","Action":"execute-api:Invoke","Resource":"arn:aws:execute-api:*:*:api-id/*","Condition":{"IpAddress":{"aws:SourceIp":["192.0.2.0/24","198.51.100.0/24"]}}}`
+		outside = wholeService + `{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"NotIpAddress":{"aws:SourceIp":["192.0.2.0/24","203.0.113.0/24"]}}}`
+		in2017  = `{"Effect":"Allow","Action":"execute-api:Invoke","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"2017-07-01T00:00:00Z"},"DateLessThan":{"aws:CurrentTime":"2017-12-31T23:59:59Z"}}}`
+		payroll = `{"Effect":"Deny","Action":"execute-api:*","NotResource":["arn:aws:execute-api:us-east-1:123456789012:api-id/dev/GET/payroll","arn:aws:execute-api:us-east-1:123456789012:api-id/dev/GET/payroll/*"]}`
+		both    = `{"Effect":"Allow","Action":"execute-api:*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":["203.0.113.0/24","2001:DB8:1234:5678::/64"]}}}`
+		secure  = wholeService + `{"Sid":"BooleanExample","Action":"execute-api:*","Effect":"Deny","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`
+	)
+	on := func(resource string) string {
+		return `{"Effect":"Allow","Action":"execute-api:Invoke","Resource":"` + resource + `"}`
+	}
+	at := func(text string) time.Time {
+		t, _ := time.Parse(time.RFC3339, text)
+		return t
+	}
+	for _, c := range []struct {
+		page       string
+		statements string
+		request    iamRequest // resource is what follows the account; it is an Invoke from 203.0.113.7
+		want       effect
+	}{
+		{invoking, pets, iamRequest{resource: "api-id/dev/GET/pets"}, allow},
+		{invoking, pets, iamRequest{resource: "api-id/dev/POST/pets"}, explicitDeny},
+		{invoking, pets, iamRequest{resource: "api-id/dev/DELETE/pets"}, implicitDeny},
+		{invoking, on("arn:aws:execute-api:us-east-1:123456789012:api-id/*/GET/pets/a1b2"), iamRequest{resource: "api-id/dev/GET/pets/a1b2"}, allow},
+		{invoking, on("arn:aws:execute-api:us-east-1:123456789012:api-id/*/GET/pets/a1b2"), iamRequest{resource: "api-id/dev/GET/pets/a1b3"}, implicitDeny},
+		{invoking, on("arn:aws:execute-api:*:*:*/test/*"), iamRequest{resource: "api-id/test/GET/pets"}, allow},
+		{invoking, on("arn:aws:execute-api:*:*:*/test/*"), iamRequest{resource: "api-id/prod/GET/pets"}, implicitDeny},
+		{invoking, on("arn:aws:execute-api:*:*:*"), iamRequest{resource: "api-id/prod/GET/pets"}, allow},
+		{invoking, on("arn:aws:execute-api:us-east-1:*:*"), iamRequest{resource: "api-id/prod/GET/pets"}, allow},
+		{invoking, on("arn:aws:execute-api:us-east-1:*:api-id/*"), iamRequest{resource: "api-id/prod/GET/pets"}, allow},
+		{invoking, on("arn:aws:execute-api:us-east-1:*:api-id/*"), iamRequest{resource: "api-id2/prod/GET/pets"}, implicitDeny},
+		{invoking, on("arn:aws:execute-api:us-east-1:*:api-id/test/*"), iamRequest{resource: "api-id/test/GET/pets"}, allow},
+		{invoking, on("arn:aws:execute-api:us-east-1:*:api-id/test/*/mydemoresource/*"), iamRequest{resource: "api-id/test/PUT/mydemoresource/a/b"}, allow},
+		{invoking, on("arn:aws:execute-api:us-east-1:*:api-id/test/GET/mydemoresource/*"), iamRequest{resource: "api-id/test/PUT/mydemoresource/a"}, implicitDeny},
+		{output, on("arn:aws:execute-api:us-east-1:123456789012:api-id/test/GET/pets"), iamRequest{resource: "api-id/test/GET/pets"}, allow},
+		{output, `{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"arn:aws:execute-api:us-east-1:123456789012:api-id/test/GET/pets"}`, iamRequest{resource: "api-id/test/GET/pets"}, explicitDeny},
+		{examples, blocked, iamRequest{resource: "api-id/dev/GET/pets", sourceIP: "198.51.100.255"}, explicitDeny},
+		{examples, blocked, iamRequest{resource: "api-id/dev/GET/pets", sourceIP: "198.51.101.0"}, allow},
+		{sourceIP, outside, iamRequest{sourceIP: "198.51.100.1"}, explicitDeny},
+		{sourceIP, outside, iamRequest{sourceIP: "192.0.2.1"}, allow},
+		{sourceIP, outside, iamRequest{sourceIP: "203.0.113.255"}, allow},
+		{dates, in2017, iamRequest{time: at("2017-07-01T00:00:00Z")}, implicitDeny},
+		{dates, in2017, iamRequest{time: at("2017-07-01T00:00:01Z")}, allow},
+		{dates, in2017, iamRequest{time: at("2017-12-31T23:59:59Z")}, implicitDeny},
+		{logic, "", iamRequest{}, implicitDeny},
+		{logic, wholeService + `{"Effect":"Deny","Action":"*","Resource":"*"}`, iamRequest{}, explicitDeny},
+		{logic, `{"Effect":"Deny","Action":"*","Resource":"*"},` + on("*"), iamRequest{}, explicitDeny},
+		{action, `{"Effect":"Allow","Action":"Execute-Api:invoke","Resource":"*"}`, iamRequest{}, allow},
+		{action, `{"Effect":"Allow","Action":["s3:*","execute-api:*nvo*"],"Resource":"*"}`, iamRequest{}, allow},
+		{notAction, `{"Effect":"Allow","NotAction":"iam:*","Resource":"*"}`, iamRequest{}, allow},
+		{notAction, wholeService + `{"Effect":"Deny","NotAction":"iam:*","Resource":"*"}`, iamRequest{}, explicitDeny},
+		{notAction, `{"Effect":"Deny","NotAction":"execute-api:*","Resource":"*"}`, iamRequest{}, implicitDeny},
+		{notResource, payroll, iamRequest{resource: "api-id/dev/GET/orders"}, explicitDeny},
+		{notResource, wholeService + payroll, iamRequest{resource: "api-id/dev/GET/payroll/7"}, allow},
+		{notResource, payroll, iamRequest{resource: "api-id/dev/GET/payroll"}, implicitDeny},
+		{element, `{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIP":"203.0.113.7","AWS:SourceIp":"203.0.113.0/28"}}}`, iamRequest{}, allow},
+		{operators, both, iamRequest{}, allow},
+		{operators, both, iamRequest{sourceIP: "2001:db8:1234:5678::9"}, allow},
+		{operators, both, iamRequest{sourceIP: "2001:db8:1234:5679::9"}, implicitDeny},
+		{operators, secure, iamRequest{}, explicitDeny},
+		{operators, secure, iamRequest{secure: true}, allow},
+		{operators, wholeService + `{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEqualsIfExists":{"aws:UserAgent":"x"}}}`, iamRequest{}, explicitDeny},
+		{several, wholeService + `{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:UserAgent":["x","y"]}}}`, iamRequest{userAgent: "y"}, allow},
+		{several, wholeService + `{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:UserAgent":["x","y"]}}}`, iamRequest{userAgent: "z"}, explicitDeny},
+	} {
+		p, err := parsePolicy([]byte(`{"Version":"2012-10-17","Statement":[` + strings.TrimSuffix(c.statements, ",") + `]}`))
+		if err != nil {
+			t.Fatalf("%s: %v", c.page, err)
+		}
+		r := c.request
+		r.action, r.resource, r.sourceIP = invokeAction, "arn:aws:execute-api:us-east-1:123456789012:"+cmp.Or(r.resource, "api-id/dev/GET/"), cmp.Or(r.sourceIP, "203.0.113.7")
+		if got := p.evaluate(r); got != c.want {
+			t.Errorf("%s: %s of %+v: %v, want %v", c.page, c.statements, c.request, got, c.want)
+		}
+	}
+}
+
 func TestAStatementNeedNoList(t *testing.T) {
 	p, err := parsePolicy([]byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`))
 	if err != nil || p.evaluate(asked) != allow {
@@ -108,9 +204,22 @@ func TestAStatementNeedNoList(t *testing.T) {
 }
 
 func TestAColonInThePathIsPartOfIt(t *testing.T) {
-	p, err := parsePolicy([]byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"` + apiARN + `/dev/GET/a:*"}}`))
-	if err != nil || p.evaluate(iamRequest{action: invokeAction, resource: apiARN + "/dev/GET/a:b:c"}) != allow || p.evaluate(iamRequest{action: invokeAction, resource: apiARN + "/dev/GET/a"}) != implicitDeny {
-		t.Errorf("got %v, %v", p, err)
+	for _, c := range []struct {
+		pattern, path string
+		want          effect
+	}{
+		{apiARN + "/dev/GET/a:*", "a:b:c", allow},
+		{apiARN + "/dev/GET/a:*", "a", implicitDeny},
+		{apiARN + "/*:c", "a:b:c", allow},
+		{"arn:aws:execute-api:*:b:c", "a:b:c", implicitDeny}, // * would have to take region, account and more
+	} {
+		p, err := parsePolicy([]byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"` + c.pattern + `"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.evaluate(iamRequest{action: invokeAction, resource: apiARN + "/dev/GET/" + c.path}); got != c.want {
+			t.Errorf("%s on %s: %v, want %v", c.pattern, c.path, got, c.want)
+		}
 	}
 }
 
