@@ -33,6 +33,7 @@ var mayImport = map[string]struct {
 	"internal/function":   {[]string{"authorizer", "authorizer/apigw", "authorizer/pdp", "authorizer/token"}, "wiring"},
 	"policies":            {nil, "data and Rego"},
 	"cmd/authorizer":      {[]string{"authorizer", "internal/function", "policies"}, "wiring only"},
+	"cmd/zip":             {nil, "packs files, whatever is in them"},
 	"cmd/gatehouse": {[]string{"authorizer", "authorizer/apigw", "authorizer/pdp", "authorizer/token", "internal/bundle", "internal/function", "internal/gateway", "internal/issuer", "internal/mutation",
 		"internal/serverless", "policies"}, "the command line"},
 	"handlers/caller": {nil, "handlers never see a token, nor who reads it"},

@@ -64,7 +64,7 @@ func bootstrap(t testing.TB, function string) string {
 	if function == "authorizer" {
 		pkg = "./cmd/authorizer"
 	}
-	return build(t, filepath.Join(function, "bootstrap"), pkg, "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w")
+	return build(t, filepath.Join(function, "bootstrap"), pkg, "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=")
 }
 
 // gatehouse gives the command line.
