@@ -5,11 +5,13 @@ FUNCTIONS := authorizer $(patsubst handlers/%/main.go,%,$(wildcard handlers/*/ma
 BUILD     := CGO_ENABLED=0 GOAMD64=v1 GOARM64=v8.0 GOFIPS140=off GOEXPERIMENT= GOWORK=off GOFLAGS=-buildvcs=false \
              go build -trimpath -tags lambda.norpc -ldflags '-s -w -buildid='
 OPA       := bin/tools/opa
+CFN_LINT  := tools/venv/bin/python -c 'from cfnlint.runner import main; main()'
+OSLS      := SLS_TELEMETRY_DISABLED=1 SLS_NOTIFICATIONS_MODE=off tools/node_modules/.bin/osls
 CAPS      := internal/bundle/capabilities.json
 
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: help run test check build functions zips tools routes lint policies mutants race costs bench fmt fuzz clean
+.PHONY: help run test check build functions zips package tools routes lint policies mutants race costs bench fmt fuzz clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +44,17 @@ zips:
 	done
 	@go build -buildvcs=false -o bin/zip ./cmd/zip
 	@cd dist && ../bin/zip {arm64,x86_64}/*/bootstrap > SHA256SUMS && cat SHA256SUMS
+
+EXAMPLE_AUTH0 := {"version":"v1","issuers":[{"issuer":"https://example.eu.auth0.com/","audiences":["https://api.example.com"]}]}
+
+package: tools zips ## the functions' zips and CloudFormation templates for both architectures, in dist; needs no AWS account
+	@rm -rf dist/package
+	@[ -n "$$GATEHOUSE_AUTH0" ] || export GATEHOUSE_AUTH0='$(EXAMPLE_AUTH0)'; \
+	for arch in arm64 x86_64; do \
+		GATEHOUSE_ARCHITECTURE=$$arch $(OSLS) package --package dist/package/$$arch && \
+		$(CFN_LINT) --regions us-east-1 --template dist/package/$$arch/cloudformation-template-*.json || exit 1; \
+	done
+	@[ -n "$$GATEHOUSE_AUTH0" ] || echo 'GATEHOUSE_AUTH0 is not set: packaged for an example tenant. Deployed like this, it accepts no token of anybody.'
 
 tools: bin/tools/.made tools/node_modules/.package-lock.json tools/venv/.made
 bin/tools/.made: tools/go.mod tools/go.sum
