@@ -15,11 +15,9 @@ import (
 // authorizer is asked: a browser sends no credentials along.
 func (c *call) preflight() *answer {
 	switch {
-	case c.request.Method != http.MethodOptions:
-		return nil
 	case c.api.protocol == authorizer.REST:
 		return c.restPreflight()
-	case c.api.cors == nil || c.request.Header.Get("Origin") == "" || c.request.Header.Get("Access-Control-Request-Method") == "":
+	case !c.asksFirst():
 		return nil
 	}
 	// An HTTP API answers by itself, whether the path has a route or not (API Gateway Developer Guide, "Configuring CORS
@@ -36,12 +34,18 @@ func (c *call) preflight() *answer {
 	return &answer{status: http.StatusNoContent, header: h}
 }
 
+// asksFirst says whether this is a preflight for an HTTP API with CORS.
+func (c *call) asksFirst() bool {
+	return c.api.cors != nil && c.request.Method == http.MethodOptions &&
+		c.request.Header.Get("Origin") != "" && c.request.Header.Get("Access-Control-Request-Method") != ""
+}
+
 // restPreflight is the method OPTIONS with a mock integration that the framework deploys for a path with cors, unless the
 // file has such a method of its own.
 func (c *call) restPreflight() *answer {
 	resource := c.api.resource(c.path)
 	cors, configured := c.api.preflights[resource]
-	if !configured || c.api.routes["OPTIONS "+resource] != nil {
+	if c.request.Method != http.MethodOptions || !configured || c.api.routes["OPTIONS "+resource] != nil {
 		return nil
 	}
 	h := http.Header{"Content-Type": {"application/json"}}
@@ -76,7 +80,7 @@ func matchesOrigin(pattern, origin string) bool {
 // of them (Developer Guide, same page: those from the integration are ignored).
 func (c *call) share(a *answer) {
 	cors := c.api.cors
-	if cors == nil {
+	if cors == nil || c.asksFirst() {
 		return
 	}
 	for name := range a.header {

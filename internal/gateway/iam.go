@@ -40,7 +40,7 @@ func (c *call) iamRequest() iamRequest {
 	ip, _, _ := strings.Cut(c.ip, "%") // the zone means something to this machine only
 	return iamRequest{
 		action: invokeAction, resource: c.arn(), time: c.time, sourceIP: ip,
-		userAgent: c.request.UserAgent(), referer: c.request.Referer(), secure: c.request.TLS != nil,
+		userAgent: c.request.UserAgent(), referer: c.request.Referer(), secure: true, // API Gateway is reached over TLS only
 	}
 }
 

@@ -52,6 +52,7 @@ type Function struct {
 	alive   map[*process]bool
 	changed chan struct{} // closed and replaced when a process becomes idle or ends
 	running int           // events taken and not answered
+	resting int           // processes that have answered and not asked again yet
 	closed  bool
 }
 
@@ -209,6 +210,7 @@ func (f *Function) invoke(ctx context.Context, payload []byte) ([]byte, *Functio
 
 // acquire gives a process that waits for work: an idle one, a new one, or the next to become idle.
 func (f *Function) acquire(ctx context.Context) (*process, *FunctionError, error) {
+	waited := false
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, fmt.Errorf("invoke %s: %w", f.config.Name, err)
@@ -223,6 +225,17 @@ func (f *Function) acquire(ctx context.Context) (*process, *FunctionError, error
 			f.idle = f.idle[:n-1]
 			f.mu.Unlock()
 			return p, nil, nil
+		}
+		changed := f.changed
+		if f.resting > 0 && !waited { // it will ask in no time: no cold start for want of that
+			f.mu.Unlock()
+			select {
+			case <-changed:
+			case <-time.After(restLimit):
+				waited = true
+			case <-ctx.Done():
+			}
+			continue
 		}
 		if len(f.alive) < f.config.Processes {
 			p, err := f.start()
@@ -240,7 +253,6 @@ func (f *Function) acquire(ctx context.Context) (*process, *FunctionError, error
 			}
 			continue
 		}
-		changed := f.changed
 		f.mu.Unlock()
 		select {
 		case <-changed:
@@ -248,6 +260,9 @@ func (f *Function) acquire(ctx context.Context) (*process, *FunctionError, error
 		}
 	}
 }
+
+// restLimit is how long an event waits for a process that has just answered before it gets a new one.
+const restLimit = 50 * time.Millisecond
 
 // note writes a line about the function among those of its processes.
 func (f *Function) note(format string, args ...any) {
@@ -356,9 +371,28 @@ func (f *Function) broadcast() {
 	f.changed = make(chan struct{})
 }
 
+// rests says that a process has answered; rested, that it has asked again or is gone.
+func (f *Function) rests(p *process) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.alive[p] && !p.resting {
+		p.resting = true
+		f.resting++
+	}
+}
+
+// rested is called with f.mu held.
+func (f *Function) rested(p *process) {
+	if p.resting {
+		p.resting = false
+		f.resting--
+	}
+}
+
 func (f *Function) becameIdle(p *process) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.rested(p)
 	if f.alive[p] {
 		f.idle = append(f.idle, p)
 		f.broadcast()
@@ -375,6 +409,7 @@ func (f *Function) gone(p *process) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.alive, p)
+	f.rested(p)
 	f.idle = slices.DeleteFunc(f.idle, func(other *process) bool { return other == p })
 	f.broadcast()
 }

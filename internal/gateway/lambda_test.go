@@ -467,7 +467,7 @@ func TestProcessThatDiesWhileItGetsItsEvent(t *testing.T) {
 
 func TestAnswerThatEndsEarly(t *testing.T) {
 	i := &invocation{id: "i", done: make(chan outcome, 1), timer: time.NewTimer(time.Hour)}
-	p := &process{current: i}
+	p := &process{function: &Function{}, current: i}
 	r := httptest.NewRequest("POST", "/", iotest.ErrReader(io.ErrUnexpectedEOF))
 	r.SetPathValue("id", "i")
 	p.response(httptest.NewRecorder(), r)

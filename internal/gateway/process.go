@@ -24,6 +24,7 @@ type process struct {
 	ready     chan struct{}    // closed at the first of them
 	exited    chan struct{}    // closed when the process is gone
 	initTimer *time.Timer
+	resting   bool // it has answered and not asked again; belongs to function.mu
 
 	mu       sync.Mutex
 	current  *invocation
@@ -168,6 +169,7 @@ func (p *process) finishing(w http.ResponseWriter, r *http.Request) *invocation 
 		return nil
 	}
 	i.timer.Stop()
+	p.function.rests(p)
 	return i
 }
 

@@ -64,6 +64,10 @@ func handle(ctx context.Context, event json.RawMessage) (any, error) {
 		os.Exit(code)
 	case "hang":
 		time.Sleep(time.Hour)
+	case "nap": // then say who did
+		d, err := time.ParseDuration(argument)
+		time.Sleep(d)
+		return map[string]any{"statusCode": 200, "body": strconv.Itoa(os.Getpid())}, err
 	case "wait": // until somebody writes to this pipe
 		b, err := os.ReadFile(argument)
 		return bytes.NewReader(b), err
