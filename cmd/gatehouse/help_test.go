@@ -67,7 +67,7 @@ func TestExampleOfServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := readLocal(filepath.Join(root, "serverless.yml"), "http://127.0.0.1:1/")
+	service, err := readLocal(filepath.Join(root, "serverless.yml"), "http://127.0.0.1:1/", spaOrigins)
 	if err != nil {
 		t.Fatal(err)
 	}

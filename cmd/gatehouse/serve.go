@@ -47,7 +47,7 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	}
 	defer auth0.Close()
 
-	service, err := readLocal(*config, auth0.URL())
+	service, err := readLocal(*config, auth0.URL(), *spa)
 	if err != nil {
 		return err
 	}
@@ -81,8 +81,9 @@ func hint(err error, flags string) string {
 	return ""
 }
 
-// readLocal reads the deployment's file with this machine's issuer in the place of the tenant.
-func readLocal(name, issuerURL string) (*serverless.Service, error) {
+// readLocal reads the deployment's file with this machine's issuer in the place of the tenant, and the first of the
+// application's origins in the place of its own.
+func readLocal(name, issuerURL, spa string) (*serverless.Service, error) {
 	doc, err := os.ReadFile(name)
 	if err != nil {
 		return nil, refused("%w", err)
@@ -92,8 +93,12 @@ func readLocal(name, issuerURL string) (*serverless.Service, error) {
 		return nil, err
 	}
 	service, err := serverless.Read(doc, func(name string) (string, bool) {
-		if name == "GATEHOUSE_AUTH0" {
+		switch name {
+		case "GATEHOUSE_AUTH0":
 			return auth0, true
+		case "GATEHOUSE_ORIGIN":
+			origin, _, _ := strings.Cut(spa, ",")
+			return origin, true
 		}
 		return "", false
 	})

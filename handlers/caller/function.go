@@ -21,6 +21,7 @@ type Handler func(ctx context.Context, r Request) Response
 type Function struct {
 	handler Handler
 	guarded bool
+	origin  string // of the pages that may read what a REST API answers; "": none
 	now     func() time.Time
 	log     *slog.Logger
 }
@@ -33,8 +34,10 @@ func Guarded(h Handler) *Function { return newFunction(h, true) }
 // Public gives a function for routes without an authorizer. Its requests have no caller, whatever the event says.
 func Public(h Handler) *Function { return newFunction(h, false) }
 
+// newFunction reads CORS_ORIGIN: behind a REST API the integration itself must tell browsers who may read its answers
+// (API Gateway Developer Guide, "CORS for REST APIs in API Gateway"). An HTTP API does so in its place.
 func newFunction(h Handler, guarded bool) *Function {
-	return &Function{handler: h, guarded: guarded, now: time.Now, log: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
+	return &Function{handler: h, guarded: guarded, origin: os.Getenv("CORS_ORIGIN"), now: time.Now, log: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
 }
 
 // Invoke answers an integration event of a REST API or of an HTTP API (payload format 2.0) in the form that it expects.
@@ -42,27 +45,27 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	e, err := readEvent(payload)
 	if err != nil {
 		f.log.ErrorContext(ctx, "event refused", "error", err.Error())
-		return internalError("").encode(false, nil) // both kinds of API read this form
+		return internalError("").encode(false, f.origin, nil) // both kinds of API read this form
 	}
 	c, err := f.caller(e)
 	if errors.Is(err, errExpired) {
 		f.log.WarnContext(ctx, "caller refused", "route", e.route, "decision_id", c.DecisionID, "error", err.Error())
-		return refusal(Refuse(401, "token_expired", "the token has expired"), c.DecisionID).encode(e.http, nil)
+		return refusal(Refuse(401, "token_expired", "the token has expired"), c.DecisionID).encode(e.http, f.origin, nil)
 	}
 	if err != nil {
 		f.log.ErrorContext(ctx, "caller refused", "route", e.route, "error", err.Error())
-		return internalError("").encode(e.http, nil)
+		return internalError("").encode(e.http, f.origin, nil)
 	}
 	r, err := e.request(c)
 	if err != nil {
-		return refusal(Refuse(400, "request_malformed", err.Error()), c.DecisionID).encode(e.http, c.Warnings)
+		return refusal(Refuse(400, "request_malformed", err.Error()), c.DecisionID).encode(e.http, f.origin, c.Warnings)
 	}
 	out, err := f.run(ctx, r)
 	if err != nil {
 		f.log.ErrorContext(ctx, "handler failed", "route", e.route, "decision_id", c.DecisionID, "error", err.Error())
 		out = internalError(c.DecisionID)
 	}
-	return out.encode(e.http, c.Warnings)
+	return out.encode(e.http, f.origin, c.Warnings)
 }
 
 func (f *Function) caller(e event) (Caller, error) {

@@ -520,3 +520,19 @@ func FuzzInvoke(f *testing.F) {
 		}
 	})
 }
+
+// A page of the configured origin can read what a REST API answers, refusals included; an HTTP API says so by itself.
+func TestPagesMayRead(t *testing.T) {
+	t.Setenv("CORS_ORIGIN", "https://app.example")
+	f, _ := logged(Guarded(ok))
+	unguarded := edit(t, read(t, "testdata/rest.json"), func(e map[string]any) { delete(e["requestContext"].(map[string]any), "authorizer") })
+	for what, event := range map[string][]byte{"an answer": read(t, "testdata/rest.json"), "a refusal": unguarded, "no event": []byte("{}")} {
+		h := invoke(t, f, event).Headers
+		if h["Access-Control-Allow-Origin"] != "https://app.example" || h["Access-Control-Expose-Headers"] != "Warning" || h["Vary"] != "Origin" {
+			t.Errorf("%s: %v", what, h)
+		}
+	}
+	if h := invoke(t, f, read(t, "testdata/http.json")).Headers; h["Access-Control-Allow-Origin"] != "" || h["Vary"] != "" {
+		t.Errorf("HTTP API: %v", h)
+	}
+}

@@ -61,10 +61,16 @@ func render(r Response, decisionID string) (reply, error) {
 }
 
 // encode writes the document that the gateway expects of a proxy integration, with one Warning value for each warning.
-// An HTTP API has no multi-valued response headers; RFC 9110 5.3 lets the values be joined.
-func (o reply) encode(http bool, warnings []string) ([]byte, error) {
+// An HTTP API has no multi-valued response headers; RFC 9110 5.3 lets the values be joined. Pages of origin may read what
+// a REST API answers, warnings included.
+func (o reply) encode(http bool, origin string, warnings []string) ([]byte, error) {
 	values := warningValues(warnings)
 	if !http {
+		if origin != "" {
+			o.headers["Access-Control-Allow-Origin"] = origin
+			o.headers["Access-Control-Expose-Headers"] = "Warning"
+			o.headers["Vary"] = "Origin"
+		}
 		r := events.APIGatewayProxyResponse{StatusCode: o.status, Headers: o.headers, Body: o.body}
 		if len(values) > 0 {
 			r.MultiValueHeaders = map[string][]string{"Warning": values}
