@@ -531,6 +531,7 @@ func probes() []probe {
 		"set-cookie":     `{"statusCode":200,"headers":{"Set-Cookie":"s=1; Path=/"},"body":"x"}`,
 		"cookies":        `{"statusCode":200,"cookies":["s=1; Path=/","t=2"],"body":"x"}`,
 		"challenge":      `{"statusCode":401,"headers":{"WWW-Authenticate":"Bearer"},"body":"x"}`,
+		"CORS headers":   `{"statusCode":200,"headers":{"Access-Control-Allow-Origin":"https://app.example"},"body":"x"}`,
 		"redirect":       `{"statusCode":302,"headers":{"Location":"/there"}}`,
 		"Content-Length": `{"statusCode":200,"headers":{"X-A":"1","Content-Length":"1"},"body":"x"}`,
 	} {
@@ -1081,7 +1082,7 @@ var differences = []difference{
 		here: "the request's ids in x-amzn-RequestId and x-amz-apigw-id, or in apigw-requestid", there: "none", right: gatehouses, source: "github.com/aws/chalice, issue 971: a live answer; apigw-requestid documented nowhere",
 	},
 	{
-		id: "own-headers", request: "(rest|http|sample .*) .*", field: "header (Cache-Control|Accept-Ranges|Vary)", theirs: "no-cache|bytes|origin|accept-encoding|origin,accept-encoding",
+		id: "own-headers", request: "(rest|http|sample .*) .*", field: "header (Cache-Control|Accept-Ranges|Vary)", theirs: "no-cache|bytes|(Origin,)?(origin|accept-encoding|origin,accept-encoding)",
 		here: "no Cache-Control, no Accept-Ranges, Vary only as CORS needs it", there: "those of its HTTP library, hapi", right: gatehouses, source: "API Gateway Developer Guide, \"Set up Lambda proxy integrations in API Gateway\": the headers are the function's; none of these is documented",
 	},
 	{
@@ -1145,8 +1146,12 @@ var differences = []difference{
 		here: "an HTTP API's preflight answer has methods, headers and age, any other the exposed headers", there: "all of them on every answer, the exposed headers twice", right: unknown, source: "API Gateway Developer Guide, \"Configuring CORS for an HTTP API\", does not say which come with which answer; Fetch Standard, \"CORS protocol\": each means something in one of the two only",
 	},
 	{
-		id: "cors-not-found", field: "header Access-Control-Expose-Headers", ours: `\(none\)`, theirs: "WWW-Authenticate,Server-Authorization",
-		here: "no CORS headers without an Origin", there: "its default ones on a 404", right: gatehouses, source: "API Gateway Developer Guide, \"Configuring CORS for an HTTP API\"",
+		id: "cors-from-handler", request: `http handler: CORS headers|sample http .*`, field: "header Access-Control-.*", ours: `\(none\)`, theirs: `https?://.*|Warning`,
+		here: "an HTTP API with CORS drops what its handler says of it", there: "it is passed on", right: gatehouses, source: "API Gateway Developer Guide, \"Configuring CORS for an HTTP API\": CORS headers from the integration are ignored",
+	},
+	{
+		id: "cors-exposed", field: "header Access-Control-Expose-Headers", ours: `\(none\)|Warning`, theirs: "(Warning,)?WWW-Authenticate,Server-Authorization",
+		here: "exposed headers are those that the file or the handler names", there: "its default ones are added, on a 404 without CORS too", right: gatehouses, source: "API Gateway Developer Guide, \"Configuring CORS for an HTTP API\"",
 	},
 
 	// Handlers' answers.
