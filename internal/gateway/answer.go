@@ -206,6 +206,9 @@ func (c *call) parseAnswer(payload []byte) (*answer, error) {
 		IsBase64Encoded   bool                       `json:"isBase64Encoded"`
 	}
 	err := json.Unmarshal(payload, &doc)
+	if name := unknownMember(payload); p != authorizer.HTTP && name != "" {
+		return nil, fmt.Errorf("holds %q, which is no part of a proxy integration's answer", name)
+	}
 	if p == authorizer.HTTP && doc.StatusCode == nil {
 		return inferred(payload), nil
 	}
@@ -257,6 +260,19 @@ func (c *call) parseAnswer(payload []byte) (*answer, error) {
 		}
 	}
 	return a, nil
+}
+
+// unknownMember gives a member that a REST API refuses the whole answer for, "" for none: cookies is one
+// (github.com/customink/lamby, issue 78).
+func unknownMember(payload []byte) string {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(payload, &members) // what is no object has none
+	for name := range members {
+		if !slices.Contains([]string{"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}, name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // firstMedia is the first media type that a client accepts, without its parameters.

@@ -486,7 +486,8 @@ func TestOddRequestLines(t *testing.T) {
 		{"http://localhost/open", "403 Forbidden", "200 OK"},
 		{"http://elsewhere/open", "403 Forbidden", "403 Forbidden"},
 		{"/open%zz", "400 Bad Request", "400 Bad Request"},
-		{"/open%ff", "403 Forbidden", "404 Not Found"},
+		{"/open%ff", "403 Forbidden", "400 Bad Request"},
+		{"/open%25zz", "403 Forbidden", "400 Bad Request"},
 		{"/%6Fpen", "403 Forbidden", "200 OK"},
 		{"/dev/%6Fpen", "403 Forbidden", "404 Not Found"},
 	} {
@@ -590,7 +591,7 @@ func TestHandlerHeaders(t *testing.T) {
 	g := start(t, config(t, sample))
 	answer := do("answer", `{"statusCode":200,
 		"headers":{"a":"1","n":5,"b":true,"Content-Length":"999","Connection":"close","www-authenticate":"Bearer","Both":"x"},
-		"multiValueHeaders":{"Warning":["w1","w2"],"Both":["x","y"]},"cookies":["s=1; Path=/","t=2"],"body":"x"}`)
+		"multiValueHeaders":{"Warning":["w1","w2"],"Both":["x","y"],"Set-Cookie":["s=1; Path=/","t=2"]},"body":"x"}`)
 	for url, challenge := range map[string]string{g.RESTURL(): "X-Amzn-Remapped-Www-Authenticate", g.HTTPURL(): "Www-Authenticate"} {
 		got := send(t, "GET", url+"/open", "", "X-Do: "+answer)
 		for name, want := range map[string][]string{
@@ -603,6 +604,35 @@ func TestHandlerHeaders(t *testing.T) {
 	}
 	if got := send(t, "GET", g.RESTURL()+"/open", "", "X-Do: "+answer); got.header.Get("Www-Authenticate") != "" {
 		t.Error("a REST API passes no challenge on under its own name")
+	}
+}
+
+// Cookies have a member of their own in an HTTP API's answer; a REST API refuses an answer with any member that it does
+// not know.
+func TestMembersOfAnAnswer(t *testing.T) {
+	g := start(t, config(t, sample))
+	for _, member := range []string{`"cookies":["s=1","t=2"]`, `"other":1`} {
+		answer := "X-Do: " + do("answer", `{"statusCode":200,`+member+`,"body":"x"}`)
+		if got := send(t, "GET", g.RESTURL()+"/open", "", answer); got.status != 502 {
+			t.Errorf("REST, %s: got %+v", member, got)
+		}
+		got := send(t, "GET", g.HTTPURL()+"/open", "", answer)
+		if cookies := got.header.Values("Set-Cookie"); got.body != "x" || strings.Contains(member, "cookies") != slices.Equal(cookies, []string{"s=1", "t=2"}) {
+			t.Errorf("HTTP, %s: got %+v", member, got)
+		}
+	}
+}
+
+// What a query holds that does not decode, or is told apart in two ways, reaches the function as it was sent.
+func TestOddQueries(t *testing.T) {
+	g := start(t, config(t, sample))
+	for query, want := range map[string]string{"a=1;b=2&&c": "map[a:1;b=2 c:]", "a=%zz&%zz=b": "map[%zz:b a:%zz]", "a=b=c": "map[a:b=c]", "=x": "map[:x]"} {
+		for _, url := range []string{g.RESTURL(), g.HTTPURL()} {
+			var e struct{ QueryStringParameters map[string]string }
+			if err := json.Unmarshal([]byte(send(t, "GET", url+"/open?"+query, "").body), &e); err != nil || fmt.Sprint(e.QueryStringParameters) != want {
+				t.Errorf("%s?%s: got %v, %v, want %s", url, query, e.QueryStringParameters, err, want)
+			}
+		}
 	}
 }
 

@@ -147,8 +147,8 @@ func parseStatement(elements map[string]json.RawMessage) (statement, error) {
 		if len(r) > maxResource {
 			faults = append(faults, fmt.Errorf("a resource of %d characters, API Gateway takes %d", len(r), maxResource))
 		}
-		if r != "*" && strings.Count(r, ":") < 5 || strings.Contains(r, "${") {
-			faults = append(faults, fmt.Errorf("resource %q: want * or an ARN without policy variables", r))
+		if strings.Count(r, ":") < 5 && !strings.HasSuffix(r, "*") || strings.Contains(r, "${") {
+			faults = append(faults, fmt.Errorf("resource %q: want an ARN without policy variables, or the beginning of one with * at its end", r))
 		}
 	}
 	return s, errors.Join(faults...)
@@ -194,12 +194,10 @@ func (s statement) matches(r iamRequest) bool {
 
 // matchARN compares an ARN with a pattern: * and ? stand for characters within one of the six parts that colons
 // separate, and the last part takes everything, slashes and further colons included (IAM User Guide, "IAM JSON policy
-// elements: Resource"). A * alone is every ARN.
+// elements: Resource"). A * that ends a pattern of fewer parts takes the rest, colons included.
 func matchARN(pattern, arn string) bool {
-	if pattern == "*" {
-		return true
-	}
-	p, a := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6) // six each: parseStatement takes no shorter one
+	p := strings.SplitN(pattern, ":", 6)
+	a := strings.SplitN(arn, ":", len(p)) // an ARN has six at least
 	for i := range p {
 		if !glob(p[i], a[i]) {
 			return false

@@ -50,6 +50,9 @@ func TestEvaluate(t *testing.T) {
 		{"* twice, back and forth", on(apiARN + "/*/*/o*s/*2"), allow},
 		{"* that ends too early", on(apiARN + "/dev/GET/*/4"), implicitDeny},
 		{"shorthand for all", on("arn:aws:execute-api:*:*:*"), allow},
+		{"* that cuts an ARN short", on("arn:aws:execute-api:us-east-1:*"), allow},
+		{"* that cuts it shorter", on("arn:aws:ex*"), allow},
+		{"* that cuts another short", on("arn:aws:execute-api:eu-*"), implicitDeny},
 		{"? is one character", on(apiARN + "/dev/GET/orders/4?"), allow},
 		{"? is not none", on(ordersARN + "?"), implicitDeny},
 		{"? is not two", on(apiARN + "/dev/GET/orders/?"), implicitDeny},
@@ -257,8 +260,8 @@ func TestMalformedPolicies(t *testing.T) {
 		{`{"Statement":[{"Effect":"Allow","Action":"*"}]}`, "not exactly one of Resource and NotResource"},
 		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","NotResource":"*"}]}`, "not exactly one of"},
 		{`{"Statement":[{"Effect":"Allow","Action":"*","NotResource":{}}]}`, "NotResource: neither text nor"},
-		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:aws:execute-api:*"}]}`, "want * or an ARN"},
-		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"` + apiARN + `/${aws:username}"}]}`, "want * or an ARN without policy variables"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:aws:execute-api:x"}]}`, "want an ARN"},
+		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"` + apiARN + `/${aws:username}"}]}`, "want an ARN without policy variables"},
 		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"` + apiARN + strings.Repeat("/", 460) + `"}]}`, "API Gateway takes 512"},
 	} {
 		if p, err := parsePolicy([]byte(c.doc)); err == nil || !strings.Contains(err.Error(), c.want) || p != nil {

@@ -99,7 +99,7 @@ func (a *api) call(r *http.Request, sent http.Header) *call {
 		c.id = c.extended
 	}
 	c.ip, _, _ = net.SplitHostPort(r.RemoteAddr)
-	c.query, _ = url.ParseQuery(r.URL.RawQuery) // pairs that cannot be read are left out
+	c.query = query(r.URL.RawQuery)
 	c.forwarded()
 	return c
 }
@@ -139,7 +139,7 @@ func (c *call) located() *answer {
 	if a.protocol == authorizer.HTTP {
 		// Matched after decoding: no page says so, but the event's own path is the decoded one.
 		if path, found = decoded(path); !found {
-			return c.noRoute()
+			return c.message("", http.StatusBadRequest, "", "Bad Request") // it is rejected; with which status, nobody says
 		}
 	}
 	c.path = path
@@ -182,15 +182,38 @@ func sentPath(r *http.Request) string {
 	return r.URL.EscapedPath()
 }
 
-// decoded is the path of an HTTP API. It ends at a question mark that was encoded, as live captures show
-// (github.com/hotsock/voker, pull request 8).
+// decoded is the path of an HTTP API. It is decoded twice, and between the two it ends at a question mark: so say live
+// captures (github.com/hotsock/voker, vokerhttp/testdata/ingress-paths.json).
 func decoded(path string) (string, bool) {
-	d, err := url.PathUnescape(path)
-	d, _, _ = strings.Cut(d, "?")
-	return d, err == nil && d != "" && utf8.ValidString(d)
+	once, err := url.PathUnescape(path)
+	if err != nil {
+		return "", false
+	}
+	once, _, _ = strings.Cut(once, "?")
+	twice, err := url.PathUnescape(once)
+	return twice, err == nil && strings.HasPrefix(twice, "/") && utf8.ValidString(twice)
 }
 
-// forwarded adds the headers that the gateway adds. Connection belongs to this hop only.
+// query reads a query string, pair by pair. What does not decode stays as it was sent; no page says what becomes of it.
+func query(raw string) url.Values {
+	values := url.Values{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		for _, part := range []*string{&name, &value} {
+			if text, err := url.QueryUnescape(*part); err == nil {
+				*part = text
+			}
+		}
+		values.Add(name, value)
+	}
+	return values
+}
+
+// forwarded adds the headers that the gateway adds or writes anew. Connection belongs to this hop only; captured REST
+// events have no Content-Length, those of HTTP APIs do.
 func (c *call) forwarded() {
 	via := c.ip
 	if before := c.request.Header.Values("X-Forwarded-For"); len(before) > 0 {
@@ -198,7 +221,7 @@ func (c *call) forwarded() {
 	}
 	for name := range c.sent {
 		switch http.CanonicalHeaderKey(name) {
-		case "Connection", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Amzn-Trace-Id":
+		case "Connection", "Content-Length", "User-Agent", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Amzn-Trace-Id":
 			delete(c.sent, name)
 		}
 	}
@@ -210,6 +233,9 @@ func (c *call) forwarded() {
 		h.Set("X-Forwarded-Proto", "http")
 		h.Set("X-Forwarded-Port", c.api.port)
 		h.Set("X-Amzn-Trace-Id", trace)
+	}
+	if agent := c.request.UserAgent(); agent != "" {
+		c.sent.Set("User-Agent", agent)
 	}
 }
 

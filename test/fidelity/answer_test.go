@@ -453,6 +453,19 @@ var outcomeFaults = []fault{
 		},
 	},
 	{
+		id:     "handler-members",
+		aws:    "a REST API refuses an answer with a member that it does not know: cookies is payload 2.0's, 502",
+		wrong:  "the member is passed over, or the cookies are set",
+		source: "customink/lamby issue 78; nitrojs/nitro issue 544; fujiwara/ridge issue 25",
+		in:     []patch{{answerFile, "p != authorizer.HTTP && name != \"\" {", "p != authorizer.HTTP && name != \"\" && !FAULT {"}},
+		check: func(t *testing.T) {
+			w := plain(t)
+			cookies := order("api", "answer", `{"statusCode":200,"cookies":["a=1"],"body":""}`)
+			want(t, "REST", sendAs(t, "GET", w.rest+"/a", cookies).line(), `502 InternalServerErrorException {"message":"Internal server error"}`)
+			want(t, "HTTP", sendAs(t, "GET", w.http+"/a", cookies).header.Get("Set-Cookie"), "a=1")
+		},
+	},
+	{
 		id:     "handler-binary",
 		aws:    "bodies: a REST API's binaryMediaTypes say what is base64; an HTTP API takes text/*, JSON, XML and JavaScript for text, and nothing else",
 		wrong:  "what looks like text is text",

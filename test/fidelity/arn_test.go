@@ -140,7 +140,7 @@ var arnFaults = []fault{
 		aws:    "paths in ARNs have a case",
 		wrong:  "they are compared without one",
 		source: resourcePage,
-		in:     []patch{before(iamFile, "\tp, a := strings.SplitN(pattern,", "\tif FAULT { pattern, arn = strings.ToLower(pattern), strings.ToLower(arn) }")},
+		in:     []patch{before(iamFile, "\tp := strings.SplitN(pattern,", "\tif FAULT { pattern, arn = strings.ToLower(pattern), strings.ToLower(arn) }")},
 		check: func(t *testing.T) {
 			w := start(t, "", rest("get Orders"))
 			want(t, "orders for Orders", send(t, "GET", w.rest+"/Orders", answered(policy(statement("Allow", restARN+"GET/orders")))).line(), restDenied)

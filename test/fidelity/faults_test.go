@@ -192,5 +192,5 @@ const (
 	resourcePage = "IAM User Guide, IAM JSON policy elements: Resource"
 	logicPage    = "IAM User Guide, Policy evaluation logic"
 	voker        = "live captures in github.com/hotsock/voker (vokerhttp/testdata)"
-	offlineCode  = "serverless-offline 14"
+	captures     = "live captures in github.com/hotsock/voker (vokerhttp/testdata/ingress-paths.json)"
 )

@@ -195,6 +195,9 @@ func exchange(t *testing.T, method, url, body string, headers ...string) respons
 			req.Host = value
 			continue
 		}
+		if name == "user-agent" {
+			req.Header["User-Agent"] = []string{""} // else the client adds its own
+		}
 		req.Header[name] = append(req.Header[name], value) // as it is spelt
 	}
 	resp, err := impatient.Do(req)

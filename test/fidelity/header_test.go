@@ -28,8 +28,8 @@ var headerFaults = []fault{
 	},
 	{
 		id:     "header-added-rest",
-		aws:    "the headers that API Gateway adds are in title case: Host, X-Forwarded-For",
-		wrong:  "lower case",
+		aws:    "the headers that API Gateway writes are in title case: Host, User-Agent, X-Forwarded-For; there is no Content-Length",
+		wrong:  "lower case, or as the client wrote them",
 		source: voker,
 		in:     []patch{before(eventFile, v1Begin, "\tif FAULT { h := map[string][]string{}; for n, v := range c.sent { h[strings.ToLower(n)] = v }; c.sent = h }")},
 		check: func(t *testing.T) {
@@ -38,6 +38,8 @@ var headerFaults = []fault{
 			if e.at("headers.Host") == "" {
 				t.Error("no Host")
 			}
+			e = handled(t, post(t, plain(t).rest+"/a", "body", "user-agent: test"))
+			want(t, "User-Agent and Content-Length", e.at("headers.User-Agent")+"|"+e.at("headers.user-agent")+"|"+e.at("headers.Content-Length"), "test||")
 		},
 	},
 	{

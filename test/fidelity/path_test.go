@@ -54,7 +54,7 @@ var pathFaults = []fault{
 		id:     "path-rest-question-mark",
 		aws:    "%3F in a REST path stays as it is",
 		wrong:  "decoded, and taken for a query",
-		source: "live captures in github.com/hotsock/voker, pull request 8",
+		source: captures,
 		in:     []patch{before(eventFile, v1Begin, "\tif FAULT { defer func(p string) { c.path = p }(c.path); c.path = strings.Replace(c.path, \"%3F\", \"?\", 1) }")},
 		check: func(t *testing.T) {
 			want(t, "path", handled(t, sendAs(t, "GET", plain(t).rest+"/a%3Fb")).at("path"), "/a%3Fb")
@@ -86,22 +86,31 @@ var pathFaults = []fault{
 	},
 	{
 		id:     "path-http-question-mark",
-		aws:    "an HTTP API's path ends at a decoded %3F",
+		aws:    "an HTTP API's path ends at %3F",
 		wrong:  "it goes on",
-		source: "live captures in github.com/hotsock/voker, pull request 8",
-		in:     []patch{{requestFile, "\td, _, _ = strings.Cut(d, \"?\")\n", "\tif !FAULT { d, _, _ = strings.Cut(d, \"?\") }\n"}},
+		source: captures,
+		in:     []patch{{requestFile, "\tonce, _, _ = strings.Cut(once, \"?\")\n", "\tif !FAULT { once, _, _ = strings.Cut(once, \"?\") }\n"}},
 		check: func(t *testing.T) {
 			want(t, "rawPath", handled(t, sendAs(t, "GET", plain(t).http+"/users/me%3Fadmin=true")).at("rawPath"), "/users/me")
 		},
 	},
 	{
-		id:     "path-http-once",
-		aws:    "%25 loses one layer of encoding on an HTTP API, no more",
-		wrong:  "decoded until nothing is left to decode",
-		source: "psoxy issue 827",
-		in:     []patch{before(requestFile, "\tc.path = path\n\treturn nil", "\tif FAULT { path, _ = decoded(path) }")},
+		id:     "path-http-twice",
+		aws:    "an HTTP API decodes a path twice: %252F arrives as a slash, %2525 as a percent sign, and %25 before anything else is refused",
+		wrong:  "once: a path that two readers take for two things looks harmless here",
+		source: captures,
+		in:     []patch{before(requestFile, "\ttwice, err := url.PathUnescape(once)\n", "\tif FAULT { return once, true }")},
 		check: func(t *testing.T) {
-			want(t, "rawPath", handled(t, sendAs(t, "GET", plain(t).http+"/a%2541")).at("rawPath"), "/a%41")
+			w := plain(t)
+			for sent, arrives := range map[string]string{
+				"/c/literal%252Fvalue": "/c/literal/value", "/c/literal%253Fvalue": "/c/literal?value", "/c/literal%2525value": "/c/literal%value",
+				"/c/slash%2Fvalue": "/c/slash/value", "/c/hash%23value": "/c/hash#value", "/c/%CE%BB": "/c/\u03bb",
+			} {
+				want(t, sent, handled(t, sendAs(t, "GET", w.http+sent)).at("rawPath"), arrives)
+			}
+			if got := sendAs(t, "GET", w.http+"/c/percent%25done"); got.status != 400 {
+				t.Errorf("percent%%25done: got %s", got.line())
+			}
 		},
 	},
 	{

@@ -66,7 +66,7 @@ var policyFaults = []fault{
 		aws:    "a Resource matches the whole ARN: orders/* is not orders, orders* is orders-admin too",
 		wrong:  "a pattern need not begin where the ARN does (serverless-offline)",
 		source: resourcePage,
-		in:     []patch{before(iamFile, "\tp, a := strings.SplitN(pattern,", "\tif FAULT && strings.Contains(arn, strings.TrimSuffix(pattern, \"*\")) { return true }")},
+		in:     []patch{before(iamFile, "\tp := strings.SplitN(pattern,", "\tif FAULT && strings.Contains(arn, strings.TrimSuffix(pattern, \"*\")) { return true }")},
 		check: func(t *testing.T) {
 			w := orders(t)
 			allows(t, w, "a part", statement("Allow", "a:a:a:a:a:GET/orders/42"), false)
@@ -92,13 +92,25 @@ var policyFaults = []fault{
 		aws:    "wildcards stay within one of the six parts of an ARN",
 		wrong:  "they run across colons",
 		source: resourcePage,
-		in:     []patch{before(iamFile, "\tp, a := strings.SplitN(pattern,", "\tif FAULT && glob(pattern, arn) { return true }")},
+		in:     []patch{before(iamFile, "\tp := strings.SplitN(pattern,", "\tif FAULT && glob(pattern, arn) { return true }")},
 		check: func(t *testing.T) {
 			w := start(t, "", rest("get {x}"))
 			want(t, "a * that would have to cross", send(t, "GET", w.rest+"/a:b", answered(policy(statement("Allow", "arn:aws:execute-api:*:*:b")))).line(), restDenied)
 			if got := send(t, "GET", w.rest+"/a:b", answered(policy(statement("Allow", "arn:aws:execute-api:*:*:*:b")))); got.status != 200 {
 				t.Errorf("within the last part: got %s", got.line())
 			}
+		},
+	},
+	{
+		id:     "policy-cut-short",
+		aws:    "a * at the end of a Resource takes the rest of the ARN, further parts included: arn:aws:execute-api:us-east-1:*",
+		wrong:  "the answer is invalid (serverless-offline before 1797)",
+		source: "IAM User Guide, quoted in serverless-offline pull request 1797",
+		in:     []patch{{iamFile, "if strings.Count(r, \":\") < 5 && !strings.HasSuffix(r, \"*\")", "if strings.Count(r, \":\") < 5 && (FAULT || !strings.HasSuffix(r, \"*\"))"}},
+		check: func(t *testing.T) {
+			w := orders(t)
+			allows(t, w, "a region", statement("Allow", "arn:aws:execute-api:us-east-1:*"), true)
+			allows(t, w, "another region", statement("Allow", "arn:aws:execute-api:eu-*"), false)
 		},
 	},
 	{
