@@ -46,6 +46,7 @@ var onlyThere = map[string]struct{ rooms []string }{
 	"github.com/open-policy-agent/opa":         {[]string{"authorizer/pdp", "internal/bundle", "internal/mutation", "cmd/gatehouse"}},
 	"github.com/aws/aws-lambda-go":             {[]string{"cmd/authorizer", "handlers/*"}},
 	"github.com/go-json-experiment/json":       {[]string{"authorizer/apigw", "authorizer/token", "internal/bundle", "internal/gateway", "internal/issuer"}},
+	"github.com/coder/websocket":               {[]string{"internal/gateway"}},
 	"github.com/zitadel/oidc/v3":               {[]string{"internal/issuer"}},
 	"github.com/go-jose/go-jose/v4":            {[]string{"internal/issuer"}},
 	"go.yaml.in/yaml/v3":                       {[]string{"internal/bundle", "internal/serverless"}},
@@ -146,6 +147,7 @@ var unwanted = map[string]string{
 	"gatehouse/internal/admission":               "belongs to the command line",
 	"gatehouse/internal/mutation":                "belongs to the command line",
 	"github.com/go-jose/go-jose/v4":              "belongs to the local issuer",
+	"github.com/coder/websocket":                 "belongs to the local gateway",
 }
 
 func TestWhatTheLambdaLinks(t *testing.T) {

@@ -809,11 +809,15 @@ an HTTP API's $default route, since both its APIs share a port; or about what is
 		{"Nobody can say", []side{unknown}},
 		{"serverless-offline is wrong", []side{gatehouses}},
 	} {
-		fmt.Fprintf(&b, "\n## %s\n\n| | Gatehouse's gateway | serverless-offline | right | source |\n| --- | --- | --- | --- | --- |\n", part.title)
-		for _, d := range differences {
-			if slices.Contains(part.sides, d.right) {
-				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", d.id, cell(d.here), cell(d.there), d.right, cell(d.source))
-			}
+		fmt.Fprintf(&b, "\n## %s\n\n", part.title)
+		of := slices.DeleteFunc(slices.Clone(differences), func(d difference) bool { return !slices.Contains(part.sides, d.right) })
+		if len(of) == 0 {
+			b.WriteString("In nothing that is known.\n")
+			continue
+		}
+		b.WriteString("| | Gatehouse's gateway | serverless-offline | right | source |\n| --- | --- | --- | --- | --- |\n")
+		for _, d := range of {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", d.id, cell(d.here), cell(d.there), d.right, cell(d.source))
 		}
 	}
 	return b.String()
