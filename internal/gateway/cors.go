@@ -43,7 +43,7 @@ func (c *call) asksFirst() bool {
 // restPreflight is the method OPTIONS with a mock integration that the framework deploys for a path with cors, unless the
 // file has such a method of its own.
 func (c *call) restPreflight() *answer {
-	resource := c.api.resource(c.path)
+	resource, _ := c.api.resource(c.path)
 	cors, configured := c.api.preflights[resource]
 	if c.request.Method != http.MethodOptions || !configured || c.api.routes["OPTIONS "+resource] != nil {
 		return nil

@@ -42,6 +42,9 @@ func TestOriginsOfARESTAPI(t *testing.T) {
 		if got := preflighted(t, g.RESTURL()+"/shared/1", c.origin); got != c.want {
 			t.Errorf("%s asked by %s: got %q, want %q", c.cors, c.origin, got, c.want)
 		}
+		if got := preflighted(t, g.RESTURL()+"/shared/1/", c.origin); got != c.want {
+			t.Errorf("%s, with a slash at the end of the path: got %q, want %q", c.cors, got, c.want)
+		}
 		if strings.Contains(c.cors, "no-store") {
 			got := send(t, "OPTIONS", g.RESTURL()+"/shared/1", "", "Origin: x")
 			if got.header.Get("Cache-Control") != "no-store" || got.header.Get("Access-Control-Allow-Methods") != "OPTIONS,DELETE,GET,HEAD,PATCH,POST,PUT" {

@@ -108,13 +108,8 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 	setDefault(&c.Account, serverless.AccountID)
 	g := &Gateway{
 		functions: map[string]*Function{},
-		rest:      newAPI(c, authorizer.REST),
-		http:      newAPI(c, authorizer.HTTP),
-		websocket: newAPI(c, authorizer.WebSocket),
 	}
-	for _, a := range []*api{g.rest, g.http, g.websocket} {
-		a.counters = &g.counters
-	}
+	g.rest, g.http, g.websocket = newAPI(c, authorizer.REST, &g.counters), newAPI(c, authorizer.HTTP, &g.counters), newAPI(c, authorizer.WebSocket, &g.counters)
 	if err := g.start(c); err != nil {
 		return nil, errors.Join(fmt.Errorf("start gateway: %w", err), g.Close())
 	}
@@ -136,17 +131,14 @@ func (g *Gateway) start(c Config) error {
 		faults = append(faults, err)
 		g.functions[f.Name] = fn
 	}
-	served := []struct {
+	type listener struct {
 		api     *api
 		address string
 		handler http.Handler
-	}{{g.rest, c.REST, g.rest}, {g.http, c.HTTP, g.http}}
+	}
+	served := []listener{{g.rest, c.REST, g.rest}, {g.http, c.HTTP, g.http}}
 	if sockets(c.Service) {
-		served = append(served, struct {
-			api     *api
-			address string
-			handler http.Handler
-		}{g.websocket, c.WebSocket, http.HandlerFunc(g.websocket.connect)})
+		served = append(served, listener{g.websocket, c.WebSocket, http.HandlerFunc(g.websocket.connect)})
 	}
 	for _, a := range served {
 		faults = append(faults, a.api.route(c.Service, g.functions))
@@ -228,9 +220,10 @@ func (c Config) check() error {
 	fault(c.Service == nil, "no service")
 	fault(c.Bootstrap == nil, "no bootstrap")
 	fault(c.Account != "" && !accountID.MatchString(c.Account), "account %q: want 12 digits", c.Account)
-	addresses := []struct{ name, address string }{{"REST", c.REST}, {"HTTP", c.HTTP}}
+	type address struct{ name, address string }
+	addresses := []address{{"REST", c.REST}, {"HTTP", c.HTTP}}
 	if c.Service != nil && sockets(c.Service) {
-		addresses = append(addresses, struct{ name, address string }{"WebSocket", c.WebSocket})
+		addresses = append(addresses, address{"WebSocket", c.WebSocket})
 	}
 	for _, a := range addresses {
 		host, _, err := net.SplitHostPort(a.address)
@@ -252,8 +245,7 @@ func (c Config) check() error {
 			a := e.Authorizer
 			seen[string(e.Protocol)+a.Name] = true
 			for _, s := range a.IdentitySources {
-				fault(s.From == "context" && !(serverless.KnownContext(s.Name) && !strings.Contains(s.Name, "authorizer.") && !strings.HasPrefix(s.Name, "error.")),
-					"%s authorizer %s: identity source %s has no value on this machine", e.Protocol, a.Name, s.Expression)
+				fault(s.From == "context" && !serverless.RequestContext(s.Name), "%s authorizer %s: identity source %s has no value on this machine", e.Protocol, a.Name, s.Expression)
 			}
 		}
 	}
@@ -307,11 +299,11 @@ func (c Config) function(f serverless.Function) FunctionConfig {
 // newAPI gives an API without routes. Its limits are those of the Developer Guide, "Quotas": a REST API's and a WebSocket
 // API's integration has 29 s; an HTTP API's has 30 s and its authorizers 10 s. For the authorizer of the others no page
 // states one; it gets the integration's.
-func newAPI(c Config, p authorizer.Protocol) *api {
+func newAPI(c Config, p authorizer.Protocol, counts *counters) *api {
 	s := c.Service
 	a := &api{
 		protocol: p, id: RESTAPI, stage: s.Stage, prefix: "/" + s.Stage, region: s.Region, account: c.Account,
-		routes: map[string]*route{}, counters: &counters{}, now: c.Now, newID: newID, integrate: 29 * time.Second, authorize: 29 * time.Second,
+		routes: map[string]*route{}, counters: counts, now: c.Now, newID: newID, integrate: 29 * time.Second, authorize: 29 * time.Second,
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -408,28 +400,29 @@ func longestBase(mappings []serverless.Mapping, path string) (string, bool) {
 
 // find gives the route for a method and a path, and the path's parameters. A REST API looks for the resource first and
 // then for the method; an HTTP API takes the best route that has the method (Developer Guide, "Create routes for HTTP
-// APIs": full match, greedy match, $default). A REST API takes "/orders/" for "/orders" where nothing greedy takes it.
+// APIs": full match, greedy match, $default).
 func (a *api) find(method, path string) (*route, map[string]string) {
-	req := a.table.Complete(authorizer.Request{Protocol: a.protocol, Method: method, Path: authorizer.Segments(path)})
-	if short, slash := strings.CutSuffix(path, "/"); slash && short != "" && !strings.HasSuffix(short, "/") && req.Route == "" && a.protocol == authorizer.REST {
-		return a.find(method, short)
-	}
-	r := a.routes[req.Route]
 	if a.protocol == authorizer.REST {
-		resource := strings.TrimPrefix(req.Route, "ANY ")
+		resource, params := a.resource(path)
 		if own := a.routes[method+" "+resource]; own != nil {
-			r = own
+			return own, params
 		}
-		return r, req.Params
+		return a.routes["ANY "+resource], params
 	}
+	req := a.table.Complete(authorizer.Request{Protocol: a.protocol, Method: method, Path: authorizer.Segments(path)})
+	r := a.routes[req.Route]
 	if r == nil {
 		r = a.routes["$default"]
 	}
 	return r, req.Params
 }
 
-// resource is the path template of a REST API that takes a path, whatever the method; "" for none.
-func (a *api) resource(path string) string {
+// resource gives the path template of a REST API that takes a path, whatever the method, and the path's parameters; ""
+// for none. It takes "/orders/" for "/orders" where nothing greedy takes it.
+func (a *api) resource(path string) (string, map[string]string) {
 	req := a.table.Complete(authorizer.Request{Protocol: a.protocol, Method: "ANY", Path: authorizer.Segments(path)})
-	return strings.TrimPrefix(req.Route, "ANY ")
+	if short, slash := strings.CutSuffix(path, "/"); slash && short != "" && !strings.HasSuffix(short, "/") && req.Route == "" {
+		return a.resource(short)
+	}
+	return strings.TrimPrefix(req.Route, "ANY "), req.Params
 }

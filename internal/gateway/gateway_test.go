@@ -757,7 +757,7 @@ func TestEvents(t *testing.T) {
 		{"http-plain", authorizer.HTTP, "/open"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := newAPI(Config{Service: s, Account: serverless.AccountID}, c.protocol)
+			a := newAPI(Config{Service: s, Account: serverless.AccountID}, c.protocol, new(counters))
 			a.port = "8787"
 			a.now = func() time.Time { return time.Date(2026, 11, 22, 11, 0, 0, 123e6, time.FixedZone("", 3600)) }
 			a.newID = func() string { return "00000000-0000-4000-8000-000000000000" }

@@ -90,8 +90,8 @@ func NewFunction(c FunctionConfig) (*Function, error) {
 	if err := executable(c.Bootstrap); err != nil {
 		faults = append(faults, fmt.Errorf("function %s: %w; make build builds it", c.Name, err))
 	}
-	if c.Timeout < 0 || c.Memory < 0 || c.Processes < 0 {
-		faults = append(faults, fmt.Errorf("function %s: timeout, memory and processes cannot be negative", c.Name))
+	if c.Timeout < 0 || c.Memory < 0 || c.Processes < 0 || c.Reserved != nil && *c.Reserved < 0 {
+		faults = append(faults, fmt.Errorf("function %s: timeout, memory, processes and reserved concurrency cannot be negative", c.Name))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -184,6 +184,7 @@ func (f *Function) leave() {
 	f.running--
 }
 
+// invoke is Invoke, once the event has a place.
 func (f *Function) invoke(ctx context.Context, payload []byte) ([]byte, *FunctionError, error) {
 	for {
 		p, failure, err := f.acquire(ctx)

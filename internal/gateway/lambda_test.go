@@ -491,6 +491,7 @@ func TestNewFunctionNamesEveryFault(t *testing.T) {
 		{FunctionConfig{Name: "f", Bootstrap: dir}, []string{"is not an executable file"}},
 		{FunctionConfig{Name: "f", Bootstrap: plain}, []string{"is not an executable file"}},
 		{FunctionConfig{Name: "f", Bootstrap: bootstrap, Timeout: -1}, []string{"cannot be negative"}},
+		{FunctionConfig{Name: "f", Bootstrap: bootstrap, Reserved: new(-1)}, []string{"reserved concurrency cannot be negative"}},
 	} {
 		f, err := NewFunction(c.config)
 		for _, want := range c.want {

@@ -90,12 +90,13 @@ func (a *api) connect(w http.ResponseWriter, r *http.Request) {
 	c := a.call(r, sent)
 	c.socket = &socket{id: c.extended, connected: c.time}
 	accepted := c.handshake(r.Context())
-	c.name(accepted)
-	a.counters.answered(a.protocol, accepted.status)
 	if accepted.status < 200 || accepted.status > 299 {
+		c.name(accepted)
+		a.counters.answered(a.protocol, accepted.status)
 		accepted.write(w)
 		return
 	}
+	a.counters.answered(a.protocol, http.StatusSwitchingProtocols)
 	options := &websocket.AcceptOptions{InsecureSkipVerify: true} // of the Origin: API Gateway does not look at it
 	if chosen := accepted.header.Get("Sec-Websocket-Protocol"); chosen != "" {
 		options.Subprotocols = []string{chosen}
@@ -205,7 +206,8 @@ func (c *call) heard(ctx context.Context, kind websocket.MessageType) []byte {
 	return a.body
 }
 
-// selected is the route that a message names, by the API's route selection expression.
+// selected is the route that a message names, by the API's route selection expression. Those that begin with $ are the
+// gateway's own to choose.
 func (c *call) selected() string {
 	value := json.RawMessage(c.body)
 	for name := range strings.SplitSeq(c.api.selection, ".") {
@@ -217,6 +219,9 @@ func (c *call) selected() string {
 	}
 	var key string
 	_ = json.Unmarshal(value, &key) // what is no text names no route
+	if strings.HasPrefix(key, "$") {
+		return ""
+	}
 	return key
 }
 

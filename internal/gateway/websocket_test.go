@@ -91,6 +91,7 @@ func TestMessages(t *testing.T) {
 		{"what the handler says", say(do("answer", `{"statusCode":200,"body":"hi"}`)), "hi", websocket.MessageText},
 		{"no route", `{"action":"none"}`, `{"message":"Forbidden","connectionId":"`, websocket.MessageText},
 		{"a route that is no text", `{"action":1}`, `{"message":"Forbidden"`, websocket.MessageText},
+		{"a route that is not the client's to choose", `{"action":"$disconnect"}`, `{"message":"Forbidden"`, websocket.MessageText},
 		{"no JSON", `say`, `{"message":"Forbidden"`, websocket.MessageText},
 		{"an error", say(do("error", "x")), `{"message":"Internal server error","connectionId":"`, websocket.MessageText},
 		{"an answer that is none", say(do("answer", "<")), `{"message":"Internal server error"`, websocket.MessageText},
@@ -229,7 +230,7 @@ func TestEndings(t *testing.T) {
 
 // TestSocketEvents holds the events of a connection against a golden file.
 func TestSocketEvents(t *testing.T) {
-	a := newAPI(Config{Service: service(t, chat), Account: serverless.AccountID}, authorizer.WebSocket)
+	a := newAPI(Config{Service: service(t, chat), Account: serverless.AccountID}, authorizer.WebSocket, new(counters))
 	a.port = "8792"
 	a.now = func() time.Time { return time.Date(2026, 11, 22, 11, 0, 0, 123e6, time.FixedZone("", 3600)) }
 	a.newID = func() string { return "00000000-0000-4000-8000-000000000000" }

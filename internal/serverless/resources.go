@@ -46,9 +46,9 @@ var (
 	domainName      = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
 	mappingSegments = regexp.MustCompile(`^[A-Za-z0-9$_.+!*'()-]+(/[A-Za-z0-9$_.+!*'()-]+)*$`)
 
-	// ResponseTypes are the kinds of answer that a deployment can change, with the status that each has by itself; 0 for
+	// responseTypes are the kinds of answer that a deployment can change, with the status that each has by itself; 0 for
 	// the two that stand for all others of their class (API Gateway Developer Guide, "Gateway response types").
-	ResponseTypes = map[string]int{
+	responseTypes = map[string]int{
 		"ACCESS_DENIED": 403, "API_CONFIGURATION_ERROR": 500, "AUTHORIZER_CONFIGURATION_ERROR": 500, "AUTHORIZER_FAILURE": 500,
 		"BAD_REQUEST_BODY": 400, "BAD_REQUEST_PARAMETERS": 400, "DEFAULT_4XX": 0, "DEFAULT_5XX": 0, "EXPIRED_TOKEN": 403,
 		"INTEGRATION_FAILURE": 504, "INTEGRATION_TIMEOUT": 504, "INVALID_API_KEY": 403, "INVALID_SIGNATURE": 403,
@@ -57,14 +57,20 @@ var (
 	}
 )
 
-// contextNames are the variables of $context and context that have a value here, but for authorizer.NAME.
-var contextNames = strings.Fields("accountId apiId domainName domainPrefix error.message error.messageString error.responseType extendedRequestId " +
-	"httpMethod identity.sourceIp identity.userAgent path protocol requestId requestTime requestTimeEpoch resourcePath routeKey stage")
+// The variables of $context and context that have a value here: those of every request, and those of a refusal.
+var (
+	requestContext = strings.Fields("accountId apiId domainName domainPrefix extendedRequestId httpMethod identity.sourceIp identity.userAgent path protocol " +
+		"requestId requestTime requestTimeEpoch resourcePath routeKey stage")
+	refusalContext = strings.Fields("error.message error.messageString error.responseType")
+)
 
-// KnownContext says whether a name has a value on this machine: "requestId", "identity.sourceIp", "authorizer.sub".
-func KnownContext(name string) bool {
+// RequestContext says whether a context variable tells something of the request itself: "requestId", "identity.sourceIp".
+func RequestContext(name string) bool { return slices.Contains(requestContext, name) }
+
+// knownContext adds what a gateway response can say: of the refusal, and of what the authorizer gave: "authorizer.sub".
+func knownContext(name string) bool {
 	key, ofAuthorizer := strings.CutPrefix(name, "authorizer.")
-	return slices.Contains(contextNames, name) || ofAuthorizer && key != "" && !strings.Contains(key, ".")
+	return RequestContext(name) || slices.Contains(refusalContext, name) || ofAuthorizer && key != "" && !strings.Contains(key, ".")
 }
 
 // resources reads the gateway responses and the custom domains among the CloudFormation resources, one mapping or a list
@@ -153,7 +159,7 @@ func (r *reader) gatewayResponse(n *yaml.Node, at string, parent *yaml.Node, all
 		r.fault(firstOf(o["RestApiId"], parent), "%s.RestApiId: want the API of this file, {Ref: %s}", at, restAPI)
 	}
 	kind := r.required(o["ResponseType"], at+".ResponseType", parent)
-	if _, known := ResponseTypes[kind]; kind != "" && !known {
+	if _, known := responseTypes[kind]; kind != "" && !known {
 		r.fault(o["ResponseType"], "%s.ResponseType: no type %q", at, kind)
 	}
 	if _, twice := all[kind]; twice && kind != "" {
@@ -164,7 +170,7 @@ func (r *reader) gatewayResponse(n *yaml.Node, at string, parent *yaml.Node, all
 		header, isHeader := strings.CutPrefix(p.name, "gatewayresponse.header.")
 		value := r.text(p.value, at+".ResponseParameters."+p.name)
 		name, ofContext := strings.CutPrefix(value, "context.")
-		if !isHeader || !responseHeader.MatchString(value) || ofContext && !KnownContext(name) {
+		if !isHeader || !responseHeader.MatchString(value) || ofContext && !knownContext(name) {
 			r.fault(p.key, "%s.ResponseParameters.%s is not supported: want gatewayresponse.header.NAME: \"'VALUE'\", method.request.header.NAME, method.request.querystring.NAME or context.NAME", at, p.name)
 			continue
 		}
@@ -173,7 +179,7 @@ func (r *reader) gatewayResponse(n *yaml.Node, at string, parent *yaml.Node, all
 	templates := r.fields(o["ResponseTemplates"], at+".ResponseTemplates", templateKeys)
 	response.Template = r.text(templates["application/json"], at+".ResponseTemplates.application/json")
 	for _, variable := range anyVariable.FindAllString(response.Template, -1) {
-		if !KnownContext(strings.TrimPrefix(variable, "$context.")) {
+		if !knownContext(strings.TrimPrefix(variable, "$context.")) {
 			r.fault(templates["application/json"], "%s.ResponseTemplates: %s is not supported", at, variable)
 		}
 	}

@@ -216,7 +216,7 @@ resources:
 		wrong:  "the first in the file",
 		source: guide + "Create routes for HTTP APIs in API Gateway",
 		in: []patch{before(gatewayFile, "\tif r == nil {\n\t\tr = a.routes[\"$default\"]", "\tif FAULT { r = nil }"),
-			before(gatewayFile, "\t\tif own := a.routes[method+\" \"+resource]", "\t\tif FAULT { return a.routes[\"ANY /{proxy+}\"], req.Params }")},
+			before(gatewayFile, "\t\tif own := a.routes[method+\" \"+resource]", "\t\tif FAULT { return a.routes[\"ANY /{proxy+}\"], params }")},
 		check: func(t *testing.T) {
 			w := start(t, "", "http: any {proxy+}", "http: get orders/{id}", "http: get orders/special", "httpApi: '*'", "httpApi: ANY /{proxy+}", "httpApi: GET /orders/{id}", "httpApi: GET /orders/special")
 			for path, route := range map[string]string{"/orders/special": "/orders/special", "/orders/42": "/orders/{id}", "/orders/42/items": "/{proxy+}"} {

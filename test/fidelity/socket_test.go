@@ -194,6 +194,21 @@ var socketFaults = []fault{
 		},
 	},
 	{
+		id:     "socket-routes",
+		aws:    "a message cannot name $connect or $disconnect: they are not the client's to choose",
+		wrong:  "it runs their handlers",
+		source: guide + "Work with routes for WebSocket APIs: predefined routes",
+		in:     []patch{{socketFile, "if strings.HasPrefix(key, \"$\") {", "if strings.HasPrefix(key, \"$\") && !FAULT {"}},
+		check: func(t *testing.T) {
+			w := sockets(t, socketAuthorizer, "websocket: {route: $disconnect, routeResponseSelectionExpression: $default}", "websocket: {route: $default, routeResponseSelectionExpression: $default}")
+			conn, got := dial(t, w.socket, token)
+			if conn == nil {
+				t.Fatal(got.line())
+			}
+			want(t, "route", told(t, conn, `{"action":"$disconnect"}`).at("requestContext.routeKey"), "$default")
+		},
+	},
+	{
 		id:     "socket-only-connect",
 		aws:    "only $connect has an authorizer: it is asked once, and its context goes with every message",
 		wrong:  "a file may name one elsewhere, or messages have no context",
