@@ -2,7 +2,13 @@ package fidelity
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
+
+	"gatehouse/authorizer"
+	"gatehouse/authorizer/apigw"
+	"gatehouse/internal/serverless"
 )
 
 // both starts one guarded route on either API, REST behind a gateway response or two if given.
@@ -37,6 +43,28 @@ const (
 	verdictRead = "\tv := &verdict{simple: simple}\n"
 	afterInvoke = "\tcase failure != nil && failure.Message == authorizer.ErrUnauthenticated.Error():"
 )
+
+// verdictFile is where the authorizer writes its answers.
+const verdictFile = "authorizer/apigw/answer.go"
+
+// ruled is what the authorizer answers to GET /orders/42 by somebody.
+func ruled(t *testing.T, v authorizer.Verdict) string {
+	t.Helper()
+	g, err := apigw.New(apigw.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Request, err = g.Request([]byte(`{"type":"TOKEN","authorizationToken":"Bearer t","methodArn":"`+restARN+`GET/orders/42"}`), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Principal = authorizer.Principal{Subject: "somebody"}
+	out, err := g.Answer(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
 
 var answerFaults = []fault{
 	{
@@ -163,6 +191,68 @@ var answerFaults = []fault{
 			want(t, "REST", e.at("requestContext.authorizer.k")+e.at("requestContext.authorizer.principalId"), "vp")
 			e = handled(t, send(t, "GET", w.http+"/a", allowed))
 			want(t, "HTTP", e.at("requestContext.authorizer"), `{"lambda":{"k":"v"}}`)
+		},
+	},
+	{
+		id:     "context-reserved",
+		aws:    "principalId and integrationLatency stand beside the context behind a REST API; a key of the context does not take their place",
+		wrong:  "the context's principalId is the handler's",
+		source: "Powertools for AWS Lambda (Python), fixture apiGatewayProxyEventPrincipalId.json",
+		in:     []patch{{eventFile, "\tall[\"principalId\"] = v.principal\n", "\tif all[\"principalId\"] == nil || !FAULT { all[\"principalId\"] = v.principal }\n"}},
+		check: func(t *testing.T) {
+			e := handled(t, send(t, "GET", both(t).rest+"/a", answered(policy(allowAll, `"context":{"principalId":"other"}`))))
+			want(t, "principalId", e.at("requestContext.authorizer.principalId"), "p")
+		},
+	},
+	{
+		id:     "answer-null-authorizer",
+		aws:    "a null anywhere makes the answer invalid",
+		wrong:  "an authorizer in Go whose list of statements is nil answers null",
+		source: "aws-lambda-dotnet issue 2022; ExpanseLLC/lambda_authorizer issue 1",
+		in:     []patch{before(verdictFile, "\tvar out []byte\n", "\tif FAULT && !allowed { return []byte(`{\"principalId\":\"p\",\"policyDocument\":{\"Version\":\"2012-10-17\",\"Statement\":null}}`), nil }")},
+		check: func(t *testing.T) {
+			if got := ruled(t, authorizer.Verdict{}); strings.Contains(got, "null") {
+				t.Errorf("got %s", got)
+			}
+		},
+	},
+	{
+		id:     "answer-explicit-deny",
+		aws:    "what an authorizer leaves open, a resource policy of the API can allow",
+		wrong:  "an authorizer refuses by saying nothing",
+		source: guide + "How API Gateway resource policies affect authorization workflow, table A",
+		in:     []patch{{verdictFile, "Statement: []statement{s}}", "Statement: map[bool][]statement{true: {}, false: {s}}[FAULT && !allowed]}"}},
+		check: func(t *testing.T) {
+			want(t, "a refusal", fmt.Sprint(strings.Count(ruled(t, authorizer.Verdict{}), `"Effect":"Deny"`)), "1")
+		},
+	},
+	{
+		id:     "answer-exact",
+		aws:    "an Allow holds for every request that its Resource matches",
+		wrong:  "an authorizer answers */* so that caching works, and opens admin routes to whoever has a token",
+		source: "AWS knowledge center, api-gateway-lambda-authorization-errors; serverless issue 6176",
+		in:     []patch{{verdictFile, "\t\ts.Effect = \"Allow\"\n", "\t\ts.Effect = \"Allow\"\n\t\tif FAULT { s.Resource[0] = a.all(\"*\") }\n"}},
+		check: func(t *testing.T) {
+			got := ruled(t, authorizer.Verdict{Decision: authorizer.Decision{Allowed: true}})
+			if !strings.Contains(got, `"Effect":"Allow","Resource":["`+restARN+`GET/orders/42"]`) {
+				t.Errorf("got %s", got)
+			}
+		},
+	},
+	{
+		id:     "answer-not-ours",
+		aws:    "API keys by usageIdentifierKey and resource policies decide too, who is let in",
+		wrong:  "a file that asks for them is served without them",
+		source: outputPage + "; " + guide + "How API Gateway resource policies affect authorization workflow",
+		in:     []patch{{"internal/serverless/serverless.go", "\t\tlater:  \"apiKeySourceType apiKeys ", "\t\tlater:  map[bool]string{true: \"\", false: \"apiKeySourceType resourcePolicy \"}[FAULT] + \"apiKeys "}, {"internal/serverless/serverless.go", "disableDefaultEndpoint request resourcePolicy restApiId", "disableDefaultEndpoint request restApiId"}, {"internal/serverless/serverless.go", "\t\tignore: \"description metrics minimumCompressionSize", "\t\tignore: \"apiKeySourceType resourcePolicy description metrics minimumCompressionSize"}},
+		check: func(t *testing.T) {
+			for _, key := range []string{"apiKeySourceType: AUTHORIZER", "resourcePolicy: []"} {
+				_, err := serverless.Read([]byte(head+"  apiGateway: {"+key+"}\n"+functions+"      - http: get a\n"), nil)
+				if name, _, _ := strings.Cut(key, ":"); err == nil || !strings.Contains(err.Error(), name+" is not supported") {
+					t.Errorf("%s: got %v", key, err)
+				}
+			}
+			unread(t, "http: {method: get, path: a, private: true}", "private is not supported")
 		},
 	},
 	{

@@ -211,7 +211,7 @@ var identityFaults = []fault{
 	{
 		id:     "authorizer-skipped",
 		aws:    "a route with an authorizer is behind it, on every API type",
-		wrong:  "HTTP APIs' custom authorizers are passed over (floci before 812, ministack before 1362; LocalStack's community edition has no authorizer)",
+		wrong:  "HTTP APIs' custom authorizers are passed over (floci before 812, ministack before 1362; LocalStack's community edition has no authorizer; moto deploys without one and reports success)",
 		source: httpPage,
 		in:     []patch{before(requestFile, "\tif g == nil {\n\t\treturn nil, nil", "\tif FAULT && c.api.protocol == authorizer.HTTP { return nil, nil }")},
 		check: func(t *testing.T) {
