@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +15,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// The tour is a script: its console blocks, line by line, run on a fresh copy of the repository. `$ ` begins a command,
-// ^C ends what `make run` started, and every other line must stand in the output of the command above it.
+// The tour is a script: its console blocks, run on a fresh clone. `$ ` begins a command, ^C ends what `make run` started,
+// and any other line must be in the output of the command above it. What stands in a block before its first command, below
+// `make run` or below ^C is looked for on the first terminal, each line after the one before.
 func TestTheTour(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "tour.txtar"), []byte(tourScript(t)), 0o644); err != nil {
@@ -25,29 +27,40 @@ func TestTheTour(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir,
 		Setup: func(e *testscript.Env) error {
-			for _, name := range []string{"HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GOFLAGS", "GOPROXY", "GOSUMDB"} {
-				if value, err := exec.Command("go", "env", name).Output(); err == nil && name != "HOME" {
-					e.Setenv(name, strings.TrimSpace(string(value)))
-				}
-			}
 			e.Setenv("HOME", os.Getenv("HOME"))
-			return fresh(e.WorkDir)
+			for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOFLAGS", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN"} {
+				value, err := exec.Command("go", "env", name).Output()
+				if err != nil {
+					return fmt.Errorf("go env %s: %w", name, err)
+				}
+				e.Setenv(name, strings.TrimSpace(string(value)))
+			}
+			e.Cd = filepath.Join(e.WorkDir, "gatehouse")
+			first.dir, first.env = e.Cd, e.Vars
+			e.Defer(func() { _ = first.end() }) // for a script that failed before its last ^C
+			return clone(e.Cd, e.Vars)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"up": first.up, "down": first.down, "said": first.shows, "shows": shows},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"up": first.up, "down": first.down, "said": first.says, "shows": shows},
 	})
 }
 
-// fresh copies what a clone would have, edits that are not committed included, and makes a repository of it.
-func fresh(dir string) error {
-	const copying = `cd .. && git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' f; do [ ! -e "$f" ] || printf '%s\0' "$f"; done |
-		tar --null -T - -cf - | tar -xf - -C "$0" && cd "$0" && git init -q && git add -A && git -c user.name=t -c user.email=t@example.com -c commit.gpgsign=false commit -qm tour`
-	if out, err := exec.Command("bash", "-o", "pipefail", "-c", copying, dir).CombinedOutput(); err != nil {
-		return fmt.Errorf("copy the repository: %w\n%s", err, out)
+// clone makes a clone of the repository as it would be with all edits committed: otherwise the test would pass or fail with
+// the last commit while somebody works on the next.
+func clone(dir string, env []string) error {
+	const script = `git init -q --bare "$0.git"
+		here() { git --git-dir "$0.git" --work-tree . -c user.name=tour -c user.email=tour@example.com -c commit.gpgsign=false "$@"; }
+		here add -A
+		here commit -q --no-verify -m tour
+		git clone -q "$0.git" "$0"`
+	c := exec.Command("bash", "-e", "-c", script, dir)
+	c.Dir, c.Env = "..", env
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("clone the repository: %w\n%s", err, out)
 	}
 	return nil
 }
 
-// tourScript makes the script. Addresses are replaced by free ones, and told to those who have to know.
+// tourScript makes the script. The usual addresses may be taken, so free ones stand for them.
 func tourScript(t *testing.T) string {
 	t.Helper()
 	ports := freePorts(t, 3)
@@ -58,31 +71,39 @@ func tourScript(t *testing.T) string {
 		"127.0.0.1:8787", rest, "127.0.0.1:8788", http, "127.0.0.1:8789", issuer,
 	)
 	var script, files strings.Builder
-	commands, checked := 0, "" // checked: the command that looks for what is shown
+	commands := 0
 	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(read(t, "../docs/tour.md"), -1) {
-		lines := strings.Split(block[1], "\n")
-		for i, line := range lines[:len(lines)-1] {
-			command, isCommand := strings.CutPrefix(line, "$ ")
-			switch {
-			case line == "":
-			case line == "^C":
-				script.WriteString("down\n")
-				checked = "said"
-			case isCommand:
+		steps := strings.Split("\n"+strings.ReplaceAll(block[1], "\\\n", ""), "\n$ ")
+		for i, step := range steps {
+			shown, look := step, "said"
+			if i > 0 {
+				var command string
+				command, shown, _ = strings.Cut(step, "\n")
 				commands++
 				fmt.Fprintf(&files, "-- command%d.sh --\n%s\n", commands, here.Replace(command))
-				if next := lines[i+1]; next != "" && !strings.HasPrefix(next, "$ ") {
-					files.WriteString("true # a refusal has an exit code; what is shown tells whether it is right\n")
+				switch {
+				case command == "make run":
+					fmt.Fprintf(&script, "up $WORK/command%d.sh\n", commands)
+				case strings.HasPrefix(shown, "fail "):
+					fmt.Fprintf(&script, "! exec bash $WORK/command%d.sh\n", commands)
+					look = "shows"
+				default:
+					fmt.Fprintf(&script, "exec bash $WORK/command%d.sh\n", commands)
+					look = "shows"
 				}
-				if strings.HasPrefix(command, "make run") {
-					fmt.Fprintf(&script, "up command%d.sh\n", commands)
-					checked = "said"
-				} else {
-					fmt.Fprintf(&script, "exec bash command%d.sh\n", commands)
-					checked = "shows"
+				if strings.HasPrefix(command, "curl -i") && !strings.Contains(shown, "Warning: ") {
+					script.WriteString("! stdout ^Warning:\n") // of all that is left out, this would be untrue
 				}
-			default:
-				fmt.Fprintf(&script, "%s '%s'\n", checked, strings.ReplaceAll(strings.TrimSpace(line), "'", "''"))
+			}
+			for line := range strings.Lines(shown) {
+				switch line = strings.TrimSpace(line); line {
+				case "":
+				case "^C":
+					script.WriteString("down\n")
+					look = "said"
+				default:
+					fmt.Fprintf(&script, "%s '%s'\n", look, strings.ReplaceAll(line, "'", "''"))
+				}
 			}
 		}
 	}
@@ -92,46 +113,64 @@ func tourScript(t *testing.T) string {
 	return script.String() + files.String()
 }
 
-// terminal is the first one, where `make run` runs: in a process group of its own, so that ^C reaches all of it.
+// terminal is the first one, where `make run` runs.
 type terminal struct {
-	cmd  *exec.Cmd
-	said output
+	dir      string
+	env      []string
+	cmd      *exec.Cmd // nil where nothing runs
+	screen   *os.File
+	unread   string // of the screen: what came after the line that was found last
+	patience time.Duration
 }
 
-// up starts a command that stays, and waits until it is ready.
+// up starts a command that stays, in a process group of its own, so that ^C reaches all of it.
 func (f *terminal) up(ts *testscript.TestScript, _ bool, args []string) {
+	screen, w, err := os.Pipe()
+	ts.Check(err)
+	defer w.Close()
 	cmd := exec.Command("bash", args[0])
-	cmd.Dir = ts.Getenv("WORK")
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = f.dir, f.env, w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stdout, cmd.Stderr = &f.said, &f.said
-	before := len(f.said.String())
 	ts.Check(cmd.Start())
-	f.cmd = cmd
-	ts.Defer(func() {
-		if f.cmd == cmd {
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			_ = cmd.Wait()
-		}
-	})
-	for began := time.Now(); !strings.Contains(f.said.String()[before:], "Ctrl-C ends everything"); time.Sleep(50 * time.Millisecond) {
-		if time.Since(began) > 5*time.Minute { // it builds first
-			ts.Fatalf("not ready:\n%s", f.said.String())
+	f.cmd, f.screen, f.patience = cmd, screen, 5*time.Minute // it builds first
+}
+
+// says waits for a line of the tour on the first terminal.
+func (f *terminal) says(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.Now().Add(f.patience)
+	for !strings.Contains(f.unread, args[0]) {
+		_ = f.screen.SetReadDeadline(deadline) // a closed one says so when it is read
+		b := make([]byte, 4096)
+		n, err := f.screen.Read(b)
+		f.unread += string(b[:n])
+		if err != nil {
+			ts.Fatalf("no %q on the first terminal (%v), but:\n%s", args[0], err, f.unread)
 		}
 	}
+	_, f.unread, _ = strings.Cut(f.unread, args[0])
+	f.patience = 10 * time.Second
 }
 
 // down is Ctrl-C.
-func (f *terminal) down(ts *testscript.TestScript, _ bool, _ []string) {
-	ts.Check(syscall.Kill(-f.cmd.Process.Pid, syscall.SIGINT))
-	_ = f.cmd.Wait() // make says that it was interrupted
-	f.cmd = nil
-}
+func (f *terminal) down(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(f.end()) }
 
-// shows wants a line of the tour on the first terminal.
-func (f *terminal) shows(ts *testscript.TestScript, _ bool, args []string) {
-	if said := f.said.String(); !strings.Contains(said, args[0]) {
-		ts.Fatalf("no %q on the first terminal:\n%s", args[0], said)
+// end interrupts what runs and waits until nobody holds the screen; kills it where that takes too long.
+func (f *terminal) end() error {
+	if f.cmd == nil {
+		return nil
 	}
+	err := syscall.Kill(-f.cmd.Process.Pid, syscall.SIGINT)
+	_ = f.screen.SetReadDeadline(time.Now().Add(20 * time.Second))
+	rest, lives := io.ReadAll(f.screen)
+	if lives != nil {
+		err = fmt.Errorf("still running after Ctrl-C: %w", lives)
+		_ = syscall.Kill(-f.cmd.Process.Pid, syscall.SIGKILL)
+	}
+	f.unread += string(rest)
+	_ = f.cmd.Wait() // make says that it was interrupted
+	_ = f.screen.Close()
+	f.cmd = nil
+	return err
 }
 
 // shows wants a line of the tour in what the last command wrote.
