@@ -65,6 +65,14 @@ func (c *call) noStage() *answer {
 	return c.noRoute()
 }
 
+// badRequest says that the request cannot be read: a path that does not decode, a body that breaks off. That it is rejected
+// is known of the first (live captures, as for decoded); the status is documented for neither.
+func (c *call) badRequest() *answer {
+	a := c.message("", http.StatusBadRequest, "BadRequestException", "Bad Request")
+	a.header.Set("Connection", "close")
+	return a
+}
+
 // headerTooLarge has the text that a REST API's users report; its status is documented nowhere.
 func (c *call) headerTooLarge() *answer {
 	if c.api.protocol == authorizer.HTTP {
@@ -198,16 +206,37 @@ func (c *call) parseAnswer(payload []byte) (*answer, error) {
 		return nil, errors.New("not JSON")
 	}
 	var doc struct {
-		StatusCode        json.RawMessage            `json:"statusCode"`
-		Headers           map[string]json.RawMessage `json:"headers"`
-		MultiValueHeaders map[string][]string        `json:"multiValueHeaders"`
-		Cookies           []string                   `json:"cookies"`
-		Body              *string                    `json:"body"`
-		IsBase64Encoded   bool                       `json:"isBase64Encoded"`
+		StatusCode        json.RawMessage
+		Headers           map[string]json.RawMessage
+		MultiValueHeaders map[string][]string
+		Cookies           []string
+		Body              *string
+		IsBase64Encoded   bool
 	}
-	err := json.Unmarshal(payload, &doc)
-	if name := unknownMember(payload); p != authorizer.HTTP && name != "" {
-		return nil, fmt.Errorf("holds %q, which is no part of a proxy integration's answer", name)
+	var members map[string]json.RawMessage // by their exact names
+	err := json.Unmarshal(payload, &members)
+	for name, raw := range members {
+		var fault error
+		switch name {
+		case "statusCode":
+			doc.StatusCode = raw
+		case "headers":
+			fault = json.Unmarshal(raw, &doc.Headers)
+		case "multiValueHeaders":
+			fault = json.Unmarshal(raw, &doc.MultiValueHeaders)
+		case "body":
+			fault = json.Unmarshal(raw, &doc.Body)
+		case "isBase64Encoded":
+			fault = json.Unmarshal(raw, &doc.IsBase64Encoded)
+		default:
+			if p != authorizer.HTTP { // cookies too (github.com/customink/lamby, issue 78)
+				return nil, fmt.Errorf("holds %q, which is no part of a proxy integration's answer", name)
+			}
+			if name == "cookies" {
+				fault = json.Unmarshal(raw, &doc.Cookies)
+			}
+		}
+		err = errors.Join(err, fault)
 	}
 	if p == authorizer.HTTP && doc.StatusCode == nil {
 		return inferred(payload), nil
@@ -260,19 +289,6 @@ func (c *call) parseAnswer(payload []byte) (*answer, error) {
 		}
 	}
 	return a, nil
-}
-
-// unknownMember gives a member that a REST API refuses the whole answer for, "" for none: cookies is one
-// (github.com/customink/lamby, issue 78).
-func unknownMember(payload []byte) string {
-	var members map[string]json.RawMessage
-	_ = json.Unmarshal(payload, &members) // what is no object has none
-	for name := range members {
-		if !slices.Contains([]string{"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}, name) {
-			return name
-		}
-	}
-	return ""
 }
 
 // firstMedia is the first media type that a client accepts, without its parameters.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"maps"
 	"sync"
 	"time"
 )
@@ -30,17 +31,18 @@ func (c *cache) get(identity []string, now time.Time) *verdict {
 	return nil
 }
 
-// put keeps a verdict, and drops what has run out.
+// maxKept bounds a cache. What is dropped for it is asked for again.
+const maxKept = 10_000
+
+// put keeps a verdict. A full cache drops what has run out, or else all.
 func (c *cache) put(identity []string, v *verdict, now time.Time, ttl time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.entries == nil {
-		c.entries = map[string]cached{}
+	if len(c.entries) >= maxKept {
+		maps.DeleteFunc(c.entries, func(_ string, e cached) bool { return !now.Before(e.until) })
 	}
-	for key, e := range c.entries {
-		if !now.Before(e.until) {
-			delete(c.entries, key)
-		}
+	if c.entries == nil || len(c.entries) >= maxKept {
+		c.entries = map[string]cached{}
 	}
 	c.entries[cacheKey(identity)] = cached{v, now.Add(ttl)}
 }

@@ -153,13 +153,15 @@ func (g *Gateway) start(c Config) error {
 		a.api.url = "http://" + l.Addr().String() + a.api.prefix
 		a.api.port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 		server := &http.Server{
-			Handler:           local(a.api, a.handler),
+			Handler:           spell(local(a.api, a.handler)),
 			ConnContext:       rememberConn,
 			ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout:       time.Minute,
 			WriteTimeout:      2 * time.Minute, // an authorizer and a handler, each at its limit
 			IdleTimeout:       time.Minute,
 			MaxHeaderBytes:    maxRead,
+
+			DisableGeneralOptionsHandler: true, // "OPTIONS *" is a request like any other
 		}
 		g.servers = append(g.servers, server)
 		go func() { _ = server.Serve(spelt{l}) }() // ends with Close

@@ -397,7 +397,9 @@ func TestRoutes(t *testing.T) {
 	for _, c := range []struct{ method, path, rest, http string }{
 		{"GET", "/", "/", "GET /"},
 		{"GET", "/open", "/open", "ANY /open"},
-		{"PURGE", "/open", "/open", "ANY /open"},
+		{"PURGE", "/open", "", ""},
+		{"get", "/open", "", ""},
+		{"PATCH", "/open", "/open", "ANY /open"},
 		{"POST", "/", "", ""},
 		{"GET", "/none", "", ""},
 		{"GET", "/open/", "/open", ""},
@@ -620,6 +622,41 @@ func TestMembersOfAnAnswer(t *testing.T) {
 		if cookies := got.header.Values("Set-Cookie"); got.body != "x" || strings.Contains(member, "cookies") != slices.Equal(cookies, []string{"s=1", "t=2"}) {
 			t.Errorf("HTTP, %s: got %+v", member, got)
 		}
+	}
+}
+
+// Members have a case: another spelling is none, and on an HTTP API the whole is then a body.
+func TestMembersHaveACase(t *testing.T) {
+	g := start(t, config(t, sample))
+	const body = `{"StatusCode":403,"Body":"no"}`
+	if got := send(t, "GET", g.HTTPURL()+"/open", "", "X-Do: "+do("answer", body)); got.status != 200 || got.body != body {
+		t.Errorf("HTTP: got %+v", got)
+	}
+	if got := send(t, "GET", g.RESTURL()+"/open", "", "X-Do: "+do("answer", body)); got.status != 502 {
+		t.Errorf("REST: got %+v", got)
+	}
+}
+
+// A request that cannot be read is answered as one, and asks nobody.
+func TestRequestsThatCannotBeRead(t *testing.T) {
+	g := start(t, config(t, sample))
+	for what, request := range map[string]string{
+		"a body that is not chunked":  "POST %s/open HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+		"a path that does not decode": "GET %s/op%%25zz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+		"a path of other bytes":       "GET %s/\xff HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+	} {
+		for url, prefix := range map[string]string{g.RESTURL(): "/dev", g.HTTPURL(): ""} {
+			want := "HTTP/1.1 400 Bad Request"
+			if prefix != "" && strings.Contains(what, "decode") {
+				want = "HTTP/1.1 403 Forbidden" // a REST API does not decode
+			}
+			if got := raw(t, url, fmt.Sprintf(request, prefix)); got != want {
+				t.Errorf("%s: %s: got %s, want %s", url, what, got, want)
+			}
+		}
+	}
+	if page := counted(t, g); strings.Contains(page, "gatehouse_invocations_total{") {
+		t.Errorf("somebody was asked:\n%s", page)
 	}
 }
 

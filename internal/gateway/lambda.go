@@ -159,8 +159,12 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, *Functio
 		f.config.count("gatehouse_throttles_total")
 		return nil, &FunctionError{Type: throttled, Message: "Rate Exceeded."}, nil
 	}
-	defer f.leave()
-	answer, failure, err := f.invoke(ctx, payload)
+	answer, running, failure, err := f.invoke(ctx, payload)
+	if running != nil {
+		go func() { <-running.done; f.leave() }() // it has an outcome at its timeout at the latest
+	} else {
+		f.leave()
+	}
 	if failure != nil {
 		f.config.count("gatehouse_function_errors_total")
 	}
@@ -184,12 +188,12 @@ func (f *Function) leave() {
 	f.running--
 }
 
-// invoke is Invoke, once the event has a place.
-func (f *Function) invoke(ctx context.Context, payload []byte) ([]byte, *FunctionError, error) {
+// invoke is Invoke, once the event has a place. An invocation that runs on after ctx has ended is given too.
+func (f *Function) invoke(ctx context.Context, payload []byte) ([]byte, *invocation, *FunctionError, error) {
 	for {
 		p, failure, err := f.acquire(ctx)
 		if failure != nil || err != nil {
-			return nil, failure, err
+			return nil, nil, failure, err
 		}
 		i := &invocation{id: newID(), payload: payload, trace: traceID(), done: make(chan outcome, 1)}
 		select {
@@ -198,13 +202,13 @@ func (f *Function) invoke(ctx context.Context, payload []byte) ([]byte, *Functio
 			continue
 		case <-ctx.Done():
 			p.kill() // it asked for work and doesn't take it
-			return nil, nil, fmt.Errorf("invoke %s: %w", f.config.Name, ctx.Err())
+			return nil, nil, nil, fmt.Errorf("invoke %s: %w", f.config.Name, ctx.Err())
 		}
 		select {
 		case o := <-i.done:
-			return o.payload, o.failure, nil
+			return o.payload, nil, o.failure, nil
 		case <-ctx.Done():
-			return nil, nil, fmt.Errorf("invoke %s: %w", f.config.Name, ctx.Err())
+			return nil, i, nil, fmt.Errorf("invoke %s: %w", f.config.Name, ctx.Err())
 		}
 	}
 }
@@ -415,6 +419,9 @@ func (f *Function) gone(p *process) {
 	f.broadcast()
 }
 
+// maxLine is how much of a line is waited for, in bytes; a longer one is cut.
+const maxLine = 1 << 20
+
 // lines hands the output of one process on in whole lines, so that those of two processes never mix.
 type lines struct {
 	function *Function
@@ -423,7 +430,10 @@ type lines struct {
 
 func (l *lines) Write(b []byte) (int, error) {
 	l.rest = append(l.rest, b...)
-	if end := bytes.LastIndexByte(l.rest, '\n'); end >= 0 {
+	if len(l.rest) > maxLine {
+		l.flush()
+		l.rest = nil
+	} else if end := bytes.LastIndexByte(l.rest, '\n'); end >= 0 {
 		l.put(l.rest[:end+1])
 		l.rest = append(l.rest[:0], l.rest[end+1:]...)
 	}

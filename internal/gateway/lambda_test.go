@@ -213,6 +213,56 @@ func TestTimeoutKillsTheProcess(t *testing.T) {
 	f.must(t, event("pid", ""))
 }
 
+// An answer that never ends runs into the timeout, and so does a process that answers and never asks again: neither keeps
+// its place.
+func TestAnswersThatHoldTheirProcess(t *testing.T) {
+	f := function(t, FunctionConfig{Processes: 1, Timeout: time.Second})
+	if got := f.fails(t, event("stall", "")); got.Type != "Sandbox.Timedout" {
+		t.Errorf("got %+v", got)
+	}
+	before := f.must(t, event("pid", ""))
+	if got := f.must(t, event("linger", "")); got != `"answered"` {
+		t.Errorf("got %s", got)
+	}
+	if after := f.must(t, event("pid", "")); after == before {
+		t.Error("the process that never asked again answered")
+	}
+}
+
+// A place of the reserved concurrency is taken for as long as the function runs, whoever still waits for it.
+func TestReservedConcurrency(t *testing.T) {
+	f := function(t, FunctionConfig{Reserved: new(1)})
+	f.must(t, event("pid", ""))
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, _, err := f.Invoke(ctx, event("nap", "1500ms")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	if got := f.fails(t, event("pid", "")); got.Type != throttled || got.Message != "Rate Exceeded." {
+		t.Errorf("got %+v", got)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		_, failure, err := f.Invoke(t.Context(), event("pid", ""))
+		if failure == nil && err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("never free again: %v, %v", failure, err)
+		}
+	}
+}
+
+func TestALineWithoutAnEndIsCut(t *testing.T) {
+	var out buffer
+	l := &lines{function: &Function{config: FunctionConfig{Output: &out}}}
+	for range 3 {
+		_, _ = l.Write([]byte(strings.Repeat("x", maxLine/2+1)))
+	}
+	if len(l.rest) > maxLine || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("%d bytes kept, %d lines written", len(l.rest), strings.Count(out.String(), "\n"))
+	}
+}
+
 func TestStartThatExits(t *testing.T) {
 	var out buffer
 	f := function(t, FunctionConfig{Environment: map[string]string{"INIT": "exit"}, Output: &out})

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"gatehouse/authorizer"
@@ -59,13 +61,19 @@ func (c *counters) function(metric, name string) {
 }
 
 func (c *counters) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	_, _ = io.WriteString(w, c.page()) // a client that reads slowly holds nobody up
+}
+
+func (c *counters) page() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	var b strings.Builder
 	for _, m := range metrics {
-		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s counter\n", m[0], m[1], m[0])
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s counter\n", m[0], m[1], m[0])
 		for _, labels := range slices.Sorted(maps.Keys(c.counts[m[0]])) {
-			fmt.Fprintf(w, "%s{%s} %d\n", m[0], labels, c.counts[m[0]][labels])
+			fmt.Fprintf(&b, "%s{%s} %d\n", m[0], labels, c.counts[m[0]][labels])
 		}
 	}
+	return b.String()
 }

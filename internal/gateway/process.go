@@ -75,7 +75,8 @@ func (p *process) serve() (string, error) {
 func (p *process) next(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	first := !p.started
-	if before := p.current; before != nil && before.timer.Stop() {
+	if before := p.current; before != nil {
+		before.timer.Stop()
 		before.finish(outcome{failure: &FunctionError{Type: "Runtime.NoResponse", Message: "the function asked for the next event without an answer"}})
 	}
 	p.started, p.current = true, nil
@@ -138,6 +139,7 @@ func (p *process) response(w http.ResponseWriter, r *http.Request) {
 		i.finish(outcome{payload: body})
 		accepted(w)
 	}
+	p.function.rests(p)
 }
 
 // failed takes the process's own account of why there is no answer.
@@ -148,6 +150,7 @@ func (p *process) failed(w http.ResponseWriter, r *http.Request) {
 	}
 	i.finish(outcome{failure: reported(w, r)})
 	accepted(w)
+	p.function.rests(p)
 }
 
 // initError takes the account of a process that will never ask for work.
@@ -159,7 +162,8 @@ func (p *process) initError(w http.ResponseWriter, r *http.Request) {
 	accepted(w)
 }
 
-// finishing gives the current event if the request is about that one and no other, and stops its clock.
+// finishing gives the current event if the request is about that one and no other. Its clock runs until the process asks
+// for the next: an answer that never ends, or a process that never asks again, is ended by it.
 func (p *process) finishing(w http.ResponseWriter, r *http.Request) *invocation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -168,8 +172,6 @@ func (p *process) finishing(w http.ResponseWriter, r *http.Request) *invocation 
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
 		return nil
 	}
-	i.timer.Stop()
-	p.function.rests(p)
 	return i
 }
 

@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"gatehouse/authorizer"
@@ -50,13 +52,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.counters.ServeHTTP(w, r)
 		return
 	}
-	sent, again := asSent(r)
-	defer again()
-	c := a.call(r, sent)
+	c := a.call(r, asSent(r))
 	answer := c.way(w)
-	if answer == nil {
-		return // the client is gone
-	}
 	c.share(answer)
 	c.name(answer)
 	a.counters.answered(a.protocol, answer.status)
@@ -75,7 +72,8 @@ func (c *call) way(w http.ResponseWriter) *answer {
 	if refused := c.routed(); refused != nil {
 		return refused
 	}
-	v, refused := c.authorized(c.request.Context())
+	ctx := context.WithoutCancel(c.request.Context()) // a client that hangs up ends nothing that has begun
+	v, refused := c.authorized(ctx)
 	if refused != nil {
 		return refused
 	}
@@ -83,10 +81,10 @@ func (c *call) way(w http.ResponseWriter) *answer {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return c.tooLarge()
 	} else if err != nil {
-		return nil
+		return c.badRequest()
 	}
 	c.body = body
-	return c.handled(c.request.Context(), v)
+	return c.handled(ctx, v)
 }
 
 // call reads what every answer needs.
@@ -139,15 +137,23 @@ func (c *call) located() *answer {
 	if a.protocol == authorizer.HTTP {
 		// Matched after decoding: no page says so, but the event's own path is the decoded one.
 		if path, found = decoded(path); !found {
-			return c.message("", http.StatusBadRequest, "", "Bad Request") // it is rejected; with which status, nobody says
+			return c.badRequest()
 		}
+	} else if strings.ContainsFunc(path, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return c.badRequest() // RFC 3986, section 2: a path is of ASCII characters
 	}
 	c.path = path
 	return nil
 }
 
+// methods are those that an API can have, and that ANY stands for (API Gateway API Reference, PutMethod).
+var methods = []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPatch, http.MethodPost, http.MethodPut}
+
 // routed finds the route.
 func (c *call) routed() *answer {
+	if !slices.Contains(methods, c.request.Method) {
+		return c.noRoute()
+	}
 	if c.route, c.params = c.api.find(c.request.Method, c.path); c.route == nil {
 		return c.noRoute()
 	}
@@ -175,11 +181,12 @@ func (a *api) headerSize(r *http.Request) int {
 
 // sentPath is the path as the client spelt it: net/url would give back its own spelling of some.
 func sentPath(r *http.Request) string {
-	if strings.HasPrefix(r.RequestURI, "/") {
-		path, _, _ := strings.Cut(r.RequestURI, "?")
-		return path
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	if _, rest, absolute := strings.Cut(path, "://"); absolute && !strings.HasPrefix(path, "/") { // RFC 9112, section 3.2.2
+		_, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
 	}
-	return r.URL.EscapedPath()
+	return path
 }
 
 // decoded is the path of an HTTP API. It is decoded twice, and between the two it ends at a question mark: so say live

@@ -21,15 +21,17 @@ type spellings struct {
 	forgetful bool // the head was read, the body comes
 }
 
-// maxRemembered bounds what is kept of a head: net/http refuses a longer one by itself.
+// maxRemembered bounds what is kept: more than a head that net/http takes. Of what is longer, such as a body that nobody
+// wanted and a head after it, the end is kept.
 const maxRemembered = 2 * maxRead
 
 func (s *spellings) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.forgetful && len(s.head)+n <= maxRemembered {
+	if !s.forgetful {
 		s.head = append(s.head, b[:n]...)
+		s.head = s.head[max(0, len(s.head)-maxRemembered):]
 	}
 	return n, err
 }
@@ -43,7 +45,7 @@ func (s *spellings) take() []byte {
 	return head
 }
 
-// again starts to remember, for the next request.
+// again starts to remember, for the next request: its first byte may come as soon as this one's answer is sent.
 func (s *spellings) again() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,20 +62,33 @@ func (l spelt) Accept() (net.Conn, error) {
 	return &spellings{Conn: c}, nil
 }
 
-type spellingsKey struct{}
+type (
+	connKey struct{} // of the context of a connection
+	sentKey struct{} // of the context of a request
+)
 
 func rememberConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, spellingsKey{}, c)
+	return context.WithValue(ctx, connKey{}, c)
 }
 
-// asSent gives the headers of a request under the names that the client wrote. Where they cannot be told (a request that
-// came in one piece with the one before), the names stay canonical.
-func asSent(r *http.Request) (http.Header, func()) {
-	s, ok := r.Context().Value(spellingsKey{}).(*spellings)
-	if !ok {
-		return r.Header.Clone(), func() {}
+// spell tells the handler how the client wrote the names of the headers. Where that cannot be told (a request that came in
+// one piece with the one before), they stay canonical.
+func spell(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s, ok := r.Context().Value(connKey{}).(*spellings); ok {
+			defer s.again()
+			r = r.WithContext(context.WithValue(r.Context(), sentKey{}, respelt(r, s.take())))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// asSent gives the headers of a request under the names that the client wrote.
+func asSent(r *http.Request) http.Header {
+	if sent, told := r.Context().Value(sentKey{}).(http.Header); told {
+		return sent
 	}
-	return respelt(r, s.take()), s.again
+	return r.Header.Clone()
 }
 
 // respelt reads names from the head, which begins at the request's own line: what stands before it belongs to the request

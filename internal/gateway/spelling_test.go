@@ -62,7 +62,7 @@ func TestNamesOverOneConnection(t *testing.T) {
 			request("POST", "x-name", "Content-Length: 11\r\n", "X-NAME: v\r\n"),
 			request("POST", "x-NAME", "Transfer-Encoding: chunked\r\n", "5\r\nx-a:b\r\n0\r\n\r\n"), request("GET", "X-nAME", "", ""),
 		}, "[x-name x-NAME X-nAME]"},
-		"a body longer than what is remembered": {[]string{request("POST", "x-name", fmt.Sprintf("Content-Length: %d\r\n", maxRemembered*2), strings.Repeat("x", maxRemembered*2)), request("GET", "X-NAME", "", "")}, "[x-name X-NAME]"},
+		"a body longer than what is remembered":         {[]string{request("POST", "x-name", fmt.Sprintf("Content-Length: %d\r\n", maxRemembered*2), strings.Repeat("x", maxRemembered*2)), request("GET", "X-NAME", "", "")}, "[x-name X-NAME]"},
 		"in one piece, where the second cannot be told": {[]string{request("GET", "x-name", "", "") + request("GET", "x-name", "", "")}, "[x-name X-Name]"},
 	} {
 		if got := fmt.Sprint(names(t, g.RESTURL(), c.writes...)); got != c.want {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -85,9 +86,7 @@ func (a *api) connect(w http.ResponseWriter, r *http.Request) {
 		a.counters.ServeHTTP(w, r)
 		return
 	}
-	sent, again := asSent(r)
-	defer again()
-	c := a.call(r, sent)
+	c := a.call(r, asSent(r))
 	c.socket = &socket{id: c.extended, connected: c.time}
 	accepted := c.handshake(r.Context())
 	if accepted.status < 200 || accepted.status > 299 {
@@ -96,7 +95,6 @@ func (a *api) connect(w http.ResponseWriter, r *http.Request) {
 		accepted.write(w)
 		return
 	}
-	a.counters.answered(a.protocol, http.StatusSwitchingProtocols)
 	options := &websocket.AcceptOptions{InsecureSkipVerify: true} // of the Origin: API Gateway does not look at it
 	if chosen := accepted.header.Get("Sec-Websocket-Protocol"); chosen != "" {
 		options.Subprotocols = []string{chosen}
@@ -105,6 +103,7 @@ func (a *api) connect(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // it has answered
 	}
+	a.counters.answered(a.protocol, http.StatusSwitchingProtocols)
 	conn.SetReadLimit(maxMessage)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), durationLimit)
 	defer cancel()
@@ -123,7 +122,7 @@ func (c *call) handshake(ctx context.Context) *answer {
 	if path := strings.TrimSuffix(sentPath(c.request), "/"); path != c.api.prefix {
 		return c.noStage()
 	}
-	if !strings.EqualFold(c.request.Header.Get("Upgrade"), "websocket") {
+	if !isHandshake(c.request) {
 		return c.message("", http.StatusUpgradeRequired, "", "Upgrade Required") // documented nowhere
 	}
 	c.route = c.api.routes[authorizer.Connect]
@@ -136,6 +135,18 @@ func (c *call) handshake(ctx context.Context) *answer {
 	}
 	c.socket.verdict = v
 	return c.handled(ctx, v)
+}
+
+// isHandshake holds a request against RFC 6455, section 4.2.1, before anybody is asked about it.
+func isHandshake(r *http.Request) bool {
+	has := func(name, token string) bool {
+		return slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values(name), ","), ","), func(t string) bool {
+			return strings.EqualFold(strings.TrimSpace(t), token)
+		})
+	}
+	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-Websocket-Key"))
+	return r.Method == http.MethodGet && r.ProtoAtLeast(1, 1) && has("Connection", "upgrade") && has("Upgrade", "websocket") &&
+		r.Header.Get("Sec-Websocket-Version") == "13" && err == nil && len(key) == 16
 }
 
 // converse takes message after message until either side ends, then tells $disconnect.

@@ -165,8 +165,19 @@ func TestHandshakes(t *testing.T) {
 	if got := send(t, "GET", plain, ""); got.status != http.StatusUpgradeRequired {
 		t.Errorf("no upgrade: got %+v", got)
 	}
-	if got := send(t, "GET", plain+"?q=1", "", "Upgrade: websocket", "Connection: Upgrade"); got.status != http.StatusBadRequest {
-		t.Errorf("half an upgrade: got %+v", got)
+	// What is no handshake asks nobody.
+	key := "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+	for _, headers := range [][]string{
+		{"Upgrade: websocket", "Connection: Upgrade"}, {"Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA=="},
+		{"Upgrade: websocket", "Sec-WebSocket-Version: 13", key}, {"Connection: Upgrade", "Sec-WebSocket-Version: 13", key}, {"Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 8", key},
+	} {
+		before := strings.Count(counted(t, g), "gatehouse_invocations_total")
+		if got := send(t, "GET", plain+"?q=1", "", headers...); got.status != http.StatusUpgradeRequired {
+			t.Errorf("%q: got %+v", headers, got)
+		}
+		if after := strings.Count(counted(t, g), "gatehouse_invocations_total"); after != before {
+			t.Errorf("%q: somebody was asked", headers)
+		}
 	}
 	if got := send(t, "GET", strings.TrimSuffix(plain, "/dev")+metricsPath, ""); !strings.Contains(got.body, `gatehouse_requests_total{api="websocket",status="401"} 1`) {
 		t.Errorf("counters: %s", got.body)

@@ -84,9 +84,6 @@ func (r *reader) httpAuthorizer(e entry) *Authorizer {
 		return nil
 	}
 	a := &Authorizer{Name: e.name, Type: Request, PayloadVersion: "2.0"}
-	if name := r.text(o["name"], at+".name"); name != "" {
-		a.Name = name
-	}
 	if v := r.resolve(o["payloadVersion"]); v != nil {
 		a.PayloadVersion = v.Value
 		if v.ShortTag() != "!!str" || v.Value != "1.0" && v.Value != "2.0" {

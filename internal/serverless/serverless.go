@@ -164,8 +164,8 @@ var (
 		later:  "arn authorizerId claims scopes",
 	}
 	httpAuthorizerKeys = keys{
-		read:   "name type functionName payloadVersion enableSimpleResponses resultTtlInSeconds identitySource",
-		ignore: "managedExternally",
+		read:   "type functionName payloadVersion enableSimpleResponses resultTtlInSeconds identitySource",
+		ignore: "managedExternally name", // a label: the key is what routes refer to
 		later:  "audience functionArn issuerUrl",
 	}
 	httpAuthorizerUseKeys   = keys{read: "name type", later: "id scopes"}

@@ -148,7 +148,7 @@ func TestEveryFormOfAnEvent(t *testing.T) {
 		{"httpApi: {path: /a, method: '*'}", "http ANY /a"},
 		{"httpApi: {path: /a, method: post, authorizer: plain}", "http POST /a <- plain=auth request 2.0 simple=false 0s [] "},
 		{"httpApi: {path: /a, method: post, authorizer: {name: full, type: request}}",
-			"http POST /a <- other=auth request 2.0 simple=true 1m0s [{$request.header.A header A} {$request.querystring.q querystring q} {$context.routeKey context routeKey} {$stageVariables.v stageVariables v}] "},
+			"http POST /a <- full=auth request 2.0 simple=true 1m0s [{$request.header.A header A} {$request.querystring.q querystring q} {$context.routeKey context routeKey} {$stageVariables.v stageVariables v}] "},
 		{"httpApi: {path: /a, method: post, authorizer: unset}", "http POST /a <- unset=auth request 1.0 simple=false 5m0s [{$request.header.A header A}] "},
 		{"websocket: $connect", "websocket $connect"},
 		{"websocket: $default", "websocket $default"},

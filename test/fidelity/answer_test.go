@@ -547,12 +547,23 @@ var outcomeFaults = []fault{
 		aws:    "a REST API refuses an answer with a member that it does not know: cookies is payload 2.0's, 502",
 		wrong:  "the member is passed over, or the cookies are set",
 		source: "customink/lamby issue 78; nitrojs/nitro issue 544; fujiwara/ridge issue 25",
-		in:     []patch{{answerFile, "p != authorizer.HTTP && name != \"\" {", "p != authorizer.HTTP && name != \"\" && !FAULT {"}},
+		in:     []patch{{answerFile, "\t\t\tif p != authorizer.HTTP { // cookies too", "\t\t\tif p != authorizer.HTTP && !FAULT { // cookies too"}},
 		check: func(t *testing.T) {
 			w := plain(t)
 			cookies := order("api", "answer", `{"statusCode":200,"cookies":["a=1"],"body":""}`)
 			want(t, "REST", sendAs(t, "GET", w.rest+"/a", cookies).line(), `502 InternalServerErrorException {"message":"Internal server error"}`)
 			want(t, "HTTP", sendAs(t, "GET", w.http+"/a", cookies).header.Get("Set-Cookie"), "a=1")
+		},
+	},
+	{
+		id:     "handler-member-case",
+		aws:    "the members of an answer have a case: without statusCode an HTTP API sends the whole document as the body",
+		wrong:  "StatusCode is taken for statusCode: Go's JSON does not tell them apart",
+		source: payloadPage,
+		in:     []patch{{answerFile, "\t\tswitch name {\n\t\tcase \"statusCode\":", "\t\tif FAULT { name = strings.ToLower(name[:1]) + name[1:] }\n\t\tswitch name {\n\t\tcase \"statusCode\":"}},
+		check: func(t *testing.T) {
+			const body = `{"StatusCode":403,"body":"no"}`
+			want(t, "HTTP", sendAs(t, "GET", plain(t).http+"/a", order("api", "answer", body)).line(), "200 "+body)
 		},
 	},
 	{

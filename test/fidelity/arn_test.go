@@ -136,6 +136,21 @@ var arnFaults = []fault{
 		},
 	},
 	{
+		id:     "arn-verb-known",
+		aws:    "a verb is one of DELETE, GET, HEAD, OPTIONS, PATCH, POST and PUT, and has a case; ANY stands for these",
+		wrong:  "ANY takes post too, which a Deny of POST does not name",
+		source: "API Gateway API Reference, PutMethod; " + accessPage,
+		in:     []patch{{requestFile, "if !slices.Contains(methods, c.request.Method) {", "if !slices.Contains(methods, c.request.Method) && !FAULT {"}},
+		check: func(t *testing.T) {
+			w := start(t, "", rest("any a"))
+			deny := answered(policy(statement("Allow", "*") + "," + statement("Deny", restARN+"POST/*")))
+			for _, verb := range []string{"post", "FOO", "ANY"} {
+				want(t, verb, send(t, verb, w.rest+"/a", deny).line(), `403 MissingAuthenticationTokenException {"message":"Missing Authentication Token"}`)
+			}
+			want(t, "POST", send(t, "POST", w.rest+"/a", deny).line(), restExplicit)
+		},
+	},
+	{
 		id:     "arn-case",
 		aws:    "paths in ARNs have a case",
 		wrong:  "they are compared without one",

@@ -16,7 +16,7 @@ var headerFaults = []fault{
 		aws:    "a REST event has header names as the client wrote them: an HTTP/2 client's authorization is lower case",
 		wrong:  "one canonical form: an authorizer that looks for Authorization works here only",
 		source: voker,
-		in:     []patch{before("internal/gateway/spelling.go", "\tif !ok {\n\t\treturn r.Header.Clone()", "\tok = ok && !FAULT")},
+		in:     []patch{{"internal/gateway/spelling.go", "(http.Header); told {", "(http.Header); told && !FAULT {"}},
 		check: func(t *testing.T) {
 			w := start(t, "", rest("get a"))
 			r := sendAs(t, "GET", w.rest+"/a", "authorization: Bearer t", "X-TENANT: a", "x-tenant: b")
@@ -173,7 +173,7 @@ var headerFaults = []fault{
 		source: inputPage + "; " + httpPage,
 		in: []patch{
 			before(eventFile, "\tIdentitySource []string `json:\"identitySource,omitempty\"`\n", "\tBody string `json:\"body,omitempty\"`"),
-			before(requestFile, "\tv, refused := c.authorized(c.request.Context())", "\tif FAULT { c.body, _ = io.ReadAll(c.request.Body) }"),
+			before(requestFile, "\tv, refused := c.authorized(ctx)", "\tif FAULT { c.body, _ = io.ReadAll(c.request.Body) }"),
 			{eventFile, "IdentitySource: identity, requestV2: c.v2()})", "IdentitySource: identity, requestV2: c.v2(), Body: string(c.body)})"},
 		},
 		check: func(t *testing.T) {

@@ -223,6 +223,19 @@ var identityFaults = []fault{
 		},
 	},
 	{
+		id:     "authorizer-label",
+		aws:    "two authorizers of an HTTP API are two, whatever their names; routes refer to the key in serverless.yml",
+		wrong:  "those of one name are one, and the laxer guards the other's routes",
+		source: "the framework's http-api.js; API Gateway API Reference, CreateAuthorizer",
+		in:     []patch{{readerFile, "a := &Authorizer{Name: e.name, Type: Request, PayloadVersion: \"2.0\"}", "a := &Authorizer{Name: e.name, Type: Request, PayloadVersion: \"2.0\"}\n\tif name := child(r.resolve(e.value), \"name\"); FAULT && name != nil { a.Name = name.Value }"}},
+		check: func(t *testing.T) {
+			w := startWith(t, head+"  httpApi:\n    authorizers:\n      lax: {name: shared, type: request, functionName: auth, resultTtlInSeconds: 0}\n"+
+				"      strict: {name: shared, type: request, functionName: auth, resultTtlInSeconds: 0, identitySource: $request.header.Authorization}\n"+
+				functions+"      - "+httpAPI("GET /lax", "lax")+"\n      - "+httpAPI("GET /strict", "strict")+"\n")
+			want(t, "strict", sendAs(t, "GET", w.http+"/strict").line(), http401)
+		},
+	},
+	{
 		id:     "authorizer-unsupported",
 		aws:    "an authorizer of any kind refuses those whom it does not know",
 		wrong:  "one of an unsupported kind lets everybody in, with a warning (chalice local)",

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -84,6 +85,18 @@ func handle(ctx context.Context, event json.RawMessage) (any, error) {
 		return bytes.NewReader(bytes.Repeat([]byte{' '}, size)), err
 	case "broken":
 		return io.MultiReader(strings.NewReader(`{"statusCode":200`), failing{}), nil
+	case "stall": // an answer that begins and never ends
+		lc, _ := lambdacontext.FromContext(ctx)
+		conn, err := net.Dial("tcp", os.Getenv("AWS_LAMBDA_RUNTIME_API"))
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(conn, "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nx", lc.AwsRequestID)
+		time.Sleep(time.Hour)
+	case "linger": // it answers and never asks again
+		lc, _ := lambdacontext.FromContext(ctx)
+		post("invocation/"+lc.AwsRequestID+"/response", `"answered"`)
+		time.Sleep(time.Hour)
 	case "print":
 		fmt.Print(argument)
 	case "misuse":
