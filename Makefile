@@ -5,6 +5,7 @@ FUNCTIONS := authorizer $(patsubst handlers/%/main.go,%,$(wildcard handlers/*/ma
 BUILD     := CGO_ENABLED=0 GOAMD64=v1 GOARM64=v8.0 GOFIPS140=off GOEXPERIMENT= GOWORK=off GOFLAGS=-buildvcs=false \
              go build -trimpath -tags lambda.norpc -ldflags '-s -w -buildid='
 OPA       := bin/tools/opa
+# A package of the machine's own has no script in the venv.
 CFN_LINT  := tools/venv/bin/python -c 'from cfnlint.runner import main; main()'
 OSLS      := SLS_TELEMETRY_DISABLED=1 SLS_NOTIFICATIONS_MODE=off tools/node_modules/.bin/osls
 CAPS      := internal/bundle/capabilities.json
@@ -77,6 +78,7 @@ routes: build ## the policies' route table, made again from serverless.yml
 
 lint: tools
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	go mod tidy -diff
 	go vet ./...
 	bin/tools/staticcheck ./...
 

@@ -153,7 +153,7 @@ func (g *Gateway) start(c Config) error {
 		a.api.url = "http://" + l.Addr().String() + a.api.prefix
 		a.api.port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 		server := &http.Server{
-			Handler:           spell(local(a.api, a.handler)),
+			Handler:           spell(local(g.counted(a.handler), func(host string) bool { return a.api.mapped(host) != nil })),
 			ConnContext:       rememberConn,
 			ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout:       time.Minute,
@@ -171,6 +171,17 @@ func (g *Gateway) start(c Config) error {
 
 // maxRead is how much of a request's head is read at all: more than any API takes, so that the API itself refuses.
 const maxRead = 64 << 10
+
+// counted serves the page of counters beside an API.
+func (g *Gateway) counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == metricsPath {
+			g.counters.ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
 
 // RESTURL is where the REST API stands, stage included: "http://127.0.0.1:8787/dev".
 func (g *Gateway) RESTURL() string { return g.rest.url }
@@ -247,7 +258,7 @@ func (c Config) check() error {
 			a := e.Authorizer
 			seen[string(e.Protocol)+a.Name] = true
 			for _, s := range a.IdentitySources {
-				fault(s.From == "context" && !serverless.RequestContext(s.Name), "%s authorizer %s: identity source %s has no value on this machine", e.Protocol, a.Name, s.Expression)
+				fault(s.From == "context" && !slices.Contains(serverless.RequestContext, s.Name), "%s authorizer %s: identity source %s has no value on this machine", e.Protocol, a.Name, s.Expression)
 			}
 		}
 	}
@@ -344,11 +355,11 @@ func (a *api) route(s *serverless.Service, functions map[string]*Function) error
 				if g == nil {
 					g = &guard{Authorizer: *e.Authorizer, function: functions[e.Authorizer.Function]}
 					guards[e.Authorizer.Name] = g
-				}
-				if x := e.Authorizer.ValidationExpression; x != "" {
-					var err error
-					g.valid, err = regexp.Compile(x) // it is anchored, or the file would not have been read
-					faults = append(faults, err)
+					if x := e.Authorizer.ValidationExpression; x != "" {
+						var err error
+						g.valid, err = regexp.Compile(x) // it is anchored, or the file would not have been read
+						faults = append(faults, err)
+					}
 				}
 				r.authorizer = g
 			}

@@ -625,6 +625,52 @@ func TestMembersOfAnAnswer(t *testing.T) {
 	}
 }
 
+// Every variable that a file may name has a value here, or is known to have none on a REST API.
+func TestContextVariables(t *testing.T) {
+	template := ""
+	for _, n := range append(slices.Clone(serverless.RequestContext), "error.message", "error.messageString", "error.responseType") {
+		template += n + "=$context." + n + ";"
+	}
+	g := start(t, config(t, sample+`
+resources:
+  Resources:
+    U:
+      Type: AWS::ApiGateway::GatewayResponse
+      Properties:
+        RestApiId: !Ref ApiGatewayRestApi
+        ResponseType: UNAUTHORIZED
+        ResponseParameters: {gatewayresponse.header.X-H: method.request.header.X-Tenant, gatewayresponse.header.X-Q: method.request.querystring.q, gatewayresponse.header.X-C: context.stage}
+        ResponseTemplates: {application/json: '`+template+`'}
+`))
+	got := send(t, "GET", g.RESTURL()+"/orders/42?q=1", "", "X-Tenant: acme", "User-Agent: test")
+	shown := map[string]string{}
+	for pair := range strings.SplitSeq(strings.TrimSuffix(got.body, ";"), ";") {
+		name, value, _ := strings.Cut(pair, "=")
+		shown[name] = value
+	}
+	for name, want := range map[string]string{
+		"accountId": "123456789012", "apiId": "localrest0", "domainName": "localrest0.execute-api.us-east-1.amazonaws.com", "domainPrefix": "localrest0", "httpMethod": "GET",
+		"identity.sourceIp": "127.0.0.1", "identity.userAgent": "test", "path": "/dev/orders/42", "protocol": "HTTP/1.1", "requestId": got.header.Get("X-Amzn-Requestid"),
+		"extendedRequestId": got.header.Get("X-Amz-Apigw-Id"), "resourcePath": "/orders/{id}", "routeKey": "", "stage": "dev",
+		"error.message": "Unauthorized", "error.messageString": `"Unauthorized"`, "error.responseType": "UNAUTHORIZED",
+	} {
+		if shown[name] != want {
+			t.Errorf("%s: got %q, want %q", name, shown[name], want)
+		}
+	}
+	for name, value := range shown {
+		if value == "" && name != "routeKey" {
+			t.Errorf("%s has no value", name)
+		}
+	}
+	if shown["requestTime"] == "" || len(shown["requestTimeEpoch"]) != 13 {
+		t.Errorf("times: %q and %q", shown["requestTime"], shown["requestTimeEpoch"])
+	}
+	if h := got.header; h.Get("X-H") != "acme" || h.Get("X-Q") != "1" || h.Get("X-C") != "dev" {
+		t.Errorf("headers: %v", h)
+	}
+}
+
 // Members have a case: another spelling is none, and on an HTTP API the whole is then a body.
 func TestMembersHaveACase(t *testing.T) {
 	g := start(t, config(t, sample))

@@ -93,7 +93,6 @@ func parsePolicy(doc []byte) (policy, error) {
 func parseStatement(elements map[string]json.RawMessage) (statement, error) {
 	var s statement
 	var faults []error
-	var action, notAction, resource, notResource []string
 	for name, value := range elements {
 		var err error
 		switch name {
@@ -106,13 +105,15 @@ func parseStatement(elements map[string]json.RawMessage) (statement, error) {
 				err = errors.New("neither Allow nor Deny")
 			}
 		case "Action":
-			action, err = texts(value)
+			s.actions, err = texts(value)
 		case "NotAction":
-			notAction, err = texts(value)
+			s.notActions = true
+			s.actions, err = texts(value)
 		case "Resource":
-			resource, err = texts(value)
+			s.resources, err = texts(value)
 		case "NotResource":
-			notResource, err = texts(value)
+			s.notResources = true
+			s.resources, err = texts(value)
 		case "Condition":
 			s.conditions, err = parseCondition(value)
 		default:
@@ -130,18 +131,10 @@ func parseStatement(elements map[string]json.RawMessage) (statement, error) {
 	case (elements["Resource"] == nil) == (elements["NotResource"] == nil):
 		faults = append(faults, errors.New("not exactly one of Resource and NotResource"))
 	}
-	s.actions, s.notActions = action, false
-	if elements["NotAction"] != nil {
-		s.actions, s.notActions = notAction, true
-	}
 	for _, a := range s.actions {
 		if service, _, ok := strings.Cut(a, ":"); a != "*" && (!ok || strings.ContainsAny(service, "*?")) {
 			faults = append(faults, fmt.Errorf("action %q: want * or an action of one service", a))
 		}
-	}
-	s.resources, s.notResources = resource, false
-	if elements["NotResource"] != nil {
-		s.resources, s.notResources = notResource, true
 	}
 	for _, r := range s.resources {
 		if len(r) > maxResource {

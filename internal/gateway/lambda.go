@@ -15,9 +15,10 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
+
+	"gatehouse/internal/serverless"
 )
 
 // FunctionConfig describes one Lambda function of this machine.
@@ -56,7 +57,8 @@ type Function struct {
 	closed  bool
 }
 
-// FunctionError is an invocation that the function itself did not survive or answered with an error.
+// FunctionError is an invocation that the function itself did not survive or answered with an error, or that found no
+// concurrency left.
 type FunctionError struct {
 	Type    string          // "errorString", "Runtime.ExitError", "Sandbox.Timedout", …
 	Message string          // "Task timed out after 3.00 seconds"
@@ -102,7 +104,7 @@ func NewFunction(c FunctionConfig) (*Function, error) {
 	setDefault(&c.Memory, 128)
 	setDefault(&c.Processes, 4)
 	setDefault(&c.Region, "us-east-1")
-	setDefault(&c.Account, "123456789012")
+	setDefault(&c.Account, serverless.AccountID)
 	setDefault(&c.Output, io.Discard)
 	if c.count == nil {
 		c.count = func(string) {}
@@ -333,17 +335,7 @@ func (f *Function) environment(address string) []string {
 
 // ARN is the function's own.
 func (f *Function) ARN() string {
-	return "arn:" + partition(f.config.Region) + ":lambda:" + f.config.Region + ":" + f.config.Account + ":function:" + f.config.Name
-}
-
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
+	return "arn:" + serverless.Partition(f.config.Region) + ":lambda:" + f.config.Region + ":" + f.config.Account + ":function:" + f.config.Name
 }
 
 // Close kills every process and waits until all are gone. Invocations that still run end with a FunctionError.

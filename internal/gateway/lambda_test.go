@@ -551,11 +551,3 @@ func TestNewFunctionNamesEveryFault(t *testing.T) {
 		}
 	}
 }
-
-func TestPartition(t *testing.T) {
-	for region, want := range map[string]string{"eu-west-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"} {
-		if got := partition(region); got != want {
-			t.Errorf("%s: %s", region, got)
-		}
-	}
-}

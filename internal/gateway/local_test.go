@@ -12,7 +12,7 @@ func TestOnlyThisMachineIsAnswered(t *testing.T) {
 		"127.0.0.1:8787": 200, "127.0.0.1": 200, "localhost:8787": 200, "[::1]:8787": 200, "[::1]": 200, "127.1.2.3": 200,
 		"evil.example": 403, "evil.example:8787": 403, "127.0.0.1.evil.example": 403, "localhost.evil.example": 403, "10.0.0.1": 403, "": 403,
 	} {
-		for name, h := range map[string]http.Handler{"api": local(&api{}, fine), "runtime": notFromAPage(fine)} {
+		for name, h := range map[string]http.Handler{"api": local(fine, func(string) bool { return false }), "runtime": notFromAPage(fine)} {
 			r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
 			r.Host = host
 			if h.ServeHTTP(w, r); w.Code != want {

@@ -26,7 +26,7 @@ var metrics = [][2]string{
 	{"gatehouse_requests_total", "Answers of an API by status."},
 	{"gatehouse_authorizer_cache_hits_total", "Requests that an authorizer's cached answer decided."},
 	{"gatehouse_authorizer_cache_misses_total", "Requests for which a caching authorizer was asked."},
-	{"gatehouse_invocations_total", "Events handed to a function, or refused for lack of concurrency."},
+	{"gatehouse_invocations_total", "Events for a function, whatever became of them."},
 	{"gatehouse_function_errors_total", "Invocations that ended in an error, a crash or a timeout."},
 	{"gatehouse_throttles_total", "Invocations beyond a function's reserved concurrency."},
 	{"gatehouse_cold_starts_total", "Processes started for a function."},

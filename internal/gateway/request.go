@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"gatehouse/authorizer"
+	"gatehouse/internal/serverless"
 )
 
 // call is one request on its way through an API.
@@ -48,10 +49,6 @@ const (
 
 // ServeHTTP takes a request the gateway's way, one step a line in way.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == metricsPath {
-		a.counters.ServeHTTP(w, r)
-		return
-	}
 	c := a.call(r, asSent(r))
 	answer := c.way(w)
 	c.share(answer)
@@ -93,7 +90,7 @@ func (a *api) call(r *http.Request, sent http.Header) *call {
 		api: a, request: r, headers: r.Header.Clone(), sent: sent, domain: a.ownDomain(),
 		time: a.now().UTC(), id: a.newID(), extended: strings.ReplaceAll(a.newID(), "-", "")[:15] + "=",
 	}
-	if a.protocol == authorizer.HTTP { // its ids have the form of a REST API's extended ones
+	if a.protocol != authorizer.REST { // their ids have the form of a REST API's extended ones
 		c.id = c.extended
 	}
 	c.ip, _, _ = net.SplitHostPort(r.RemoteAddr)
@@ -247,10 +244,10 @@ func (c *call) forwarded() {
 }
 
 // arn names what is asked, by the actual path and never by the template: encoded as sent on a REST API, decoded on an
-// HTTP API. AWS documents the encoding for neither; the assumption stands in docs/adr.
+// HTTP API. AWS documents the encoding for neither: docs/adr/0002.
 func (c *call) arn() string {
 	a := c.api
-	arn := "arn:" + partition(a.region) + ":execute-api:" + a.region + ":" + a.account + ":" + a.id + "/" + a.stage + "/"
+	arn := "arn:" + serverless.Partition(a.region) + ":execute-api:" + a.region + ":" + a.account + ":" + a.id + "/" + a.stage + "/"
 	if a.protocol == authorizer.WebSocket {
 		return arn + authorizer.Connect
 	}
@@ -401,7 +398,7 @@ func (c *call) verdict(ctx context.Context, g *guard, identity []string) (*verdi
 	if g.TTL > 0 {
 		g.cache.put(identity, v, c.api.now(), g.TTL)
 	}
-	answered := *v
+	answered := *v // a kept answer takes no time
 	answered.latency = time.Since(began)
 	return &answered, nil
 }

@@ -75,21 +75,14 @@ func rememberConn(ctx context.Context, c net.Conn) context.Context {
 // one piece with the one before), they stay canonical.
 func spell(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s, ok := r.Context().Value(connKey{}).(*spellings); ok {
-			defer s.again()
-			r = r.WithContext(context.WithValue(r.Context(), sentKey{}, respelt(r, s.take())))
-		}
-		h.ServeHTTP(w, r)
+		s := r.Context().Value(connKey{}).(*spellings)
+		defer s.again()
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sentKey{}, respelt(r, s.take()))))
 	})
 }
 
 // asSent gives the headers of a request under the names that the client wrote.
-func asSent(r *http.Request) http.Header {
-	if sent, told := r.Context().Value(sentKey{}).(http.Header); told {
-		return sent
-	}
-	return r.Header.Clone()
-}
+func asSent(r *http.Request) http.Header { return r.Context().Value(sentKey{}).(http.Header) }
 
 // respelt reads names from the head, which begins at the request's own line: what stands before it belongs to the request
 // before.

@@ -39,8 +39,8 @@ type connections struct {
 }
 
 // socketEvent is an event of a WebSocket API, the authorizer's and the handlers' (Developer Guide, "Create a Lambda
-// REQUEST authorizer function" for WebSocket APIs, "Set up a route using Lambda proxy"). Headers and query come with
-// $connect only.
+// REQUEST authorizer function" for WebSocket APIs, "Set up a route using Lambda proxy"). Headers come with
+// $connect and $disconnect, a query with $connect only.
 type socketEvent struct {
 	Type                            string              `json:"type,omitempty"`
 	MethodARN                       string              `json:"methodArn,omitempty"`
@@ -82,10 +82,6 @@ type socketIdentity struct {
 // connect takes a handshake: identity sources, authorizer, policy and the handler of $connect decide before there is a
 // connection (Developer Guide, "Managing connected users and client apps: $connect and $disconnect routes").
 func (a *api) connect(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == metricsPath {
-		a.counters.ServeHTTP(w, r)
-		return
-	}
 	c := a.call(r, asSent(r))
 	c.socket = &socket{id: c.extended, connected: c.time}
 	accepted := c.handshake(r.Context())
@@ -177,7 +173,8 @@ func (a *api) converse(ctx context.Context, conn *websocket.Conn, c *call) {
 	}
 }
 
-// ending is what an end means: the client's own close, or a connection that broke.
+// ending is what an end means: the client's own close, or a connection that broke or was idle for too long. The reason of
+// the latter is API Gateway's own word; no page lists them.
 func ending(err error) (int, string) {
 	if e, ok := errors.AsType[websocket.CloseError](err); ok {
 		return int(e.Code), e.Reason
@@ -198,7 +195,7 @@ func (c *call) heard(ctx context.Context, kind websocket.MessageType) []byte {
 	defer cancel()
 	payload, failure, err := c.route.function.Invoke(limit, c.messageEvent(kind))
 	switch {
-	case limit.Err() != nil:
+	case errors.Is(limit.Err(), context.DeadlineExceeded) && err != nil:
 		return c.reply("Endpoint request timed out")
 	case err != nil:
 		c.route.function.note("request %s: %v", c.id, err)
@@ -258,7 +255,7 @@ func (c *call) socketAuthorizerEvent() []byte {
 func (c *call) connectEvent() []byte {
 	e := c.socketEvent(authorizer.Connect, "CONNECT")
 	e.Headers, e.MultiValueHeaders = last(c.sent), c.sent
-	e.QueryStringParameters, e.MultiValueQueryStringParameters = last(c.query), nonEmpty(map[string][]string(c.query))
+	e.QueryStringParameters, e.MultiValueQueryStringParameters = last(c.query), nonEmpty(c.query)
 	e.IsBase64Encoded = new(bool)
 	return encode(e)
 }
@@ -288,7 +285,7 @@ func (c *call) socketEvent(key, kind string) socketEvent {
 		RequestTime: c.time.Format(requestTime), MessageDirection: "IN", Stage: c.api.stage,
 		ConnectedAt: c.socket.connected.UnixMilli(), RequestTimeEpoch: c.time.UnixMilli(),
 		Identity:  socketIdentity{SourceIP: c.ip, UserAgent: c.request.UserAgent()},
-		RequestID: c.extended, DomainName: c.domain, ConnectionID: c.socket.id, APIID: c.api.id,
+		RequestID: c.id, DomainName: c.domain, ConnectionID: c.socket.id, APIID: c.api.id,
 	}}
 }
 

@@ -156,7 +156,7 @@ func (r *reader) required(n *yaml.Node, at string, parent *yaml.Node) string {
 	before := len(r.faults)
 	v := r.text(n, at)
 	if v == "" && len(r.faults) == before {
-		r.fault(firstOf(n, parent), "%s is missing", at)
+		r.fault(cmp.Or(n, parent), "%s is missing", at)
 	}
 	return v
 }
@@ -209,19 +209,19 @@ func (r *reader) deployed(n *yaml.Node, at string) string {
 	if template == "" {
 		return r.text(n, at)
 	}
-	return pseudoParameter.ReplaceAllStringFunc(template, func(variable string) string {
+	return substitution.ReplaceAllStringFunc(template, func(variable string) string {
 		switch name := variable[2 : len(variable)-1]; name {
 		case "AWS::AccountId":
 			return AccountID
 		case "AWS::Region":
 			return r.region()
 		case "AWS::Partition":
-			return "aws"
-		case restAPI:
+			return Partition(r.region())
+		case restResource:
 			return RESTAPI
-		case httpAPI:
+		case httpResource:
 			return HTTPAPI
-		case "WebsocketsApi":
+		case socketResource:
 			return WebSocketAPI
 		default:
 			r.fault(n, "%s: CloudFormation's %s has no value before a deployment", at, variable)
@@ -230,7 +230,7 @@ func (r *reader) deployed(n *yaml.Node, at string) string {
 	})
 }
 
-var pseudoParameter = regexp.MustCompile(`\$\{[^}]*\}`)
+var substitution = regexp.MustCompile(`\$\{[^}]*\}`)
 
 func isText(n *yaml.Node) bool {
 	return n != nil && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str"
@@ -249,11 +249,4 @@ func intrinsic(n *yaml.Node) string {
 		}
 	}
 	return ""
-}
-
-func firstOf(first, second *yaml.Node) *yaml.Node {
-	if first != nil {
-		return first
-	}
-	return second
 }

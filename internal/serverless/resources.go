@@ -32,8 +32,9 @@ const ContextVariable = `\$context\.[A-Za-z0-9_.]*[A-Za-z0-9_]`
 
 // The framework's names for the APIs of the file.
 const (
-	restAPI = "ApiGatewayRestApi"
-	httpAPI = "HttpApi"
+	restResource   = "ApiGatewayRestApi"
+	httpResource   = "HttpApi"
+	socketResource = "WebsocketsApi"
 )
 
 var (
@@ -57,24 +58,29 @@ var (
 	}
 )
 
-// The variables of $context and context that have a value here: those of every request, and those of a refusal.
-var (
-	requestContext = strings.Fields("accountId apiId domainName domainPrefix extendedRequestId httpMethod identity.sourceIp identity.userAgent path protocol " +
-		"requestId requestTime requestTimeEpoch resourcePath routeKey stage")
-	refusalContext = strings.Fields("error.message error.messageString error.responseType")
-)
+// RequestContext are the variables of $context and context that tell something of the request: they have a value on this
+// machine.
+var RequestContext = strings.Fields("accountId apiId domainName domainPrefix extendedRequestId httpMethod identity.sourceIp identity.userAgent path protocol " +
+	"requestId requestTime requestTimeEpoch resourcePath routeKey stage")
 
-// RequestContext says whether a context variable tells something of the request itself: "requestId", "identity.sourceIp".
-func RequestContext(name string) bool { return slices.Contains(requestContext, name) }
+// refusalContext are those that a gateway response has besides; authorizer.NAME is another.
+var refusalContext = strings.Fields("error.message error.messageString error.responseType")
 
-// knownContext adds what a gateway response can say: of the refusal, and of what the authorizer gave: "authorizer.sub".
 func knownContext(name string) bool {
 	key, ofAuthorizer := strings.CutPrefix(name, "authorizer.")
-	return RequestContext(name) || slices.Contains(refusalContext, name) || ofAuthorizer && key != "" && !strings.Contains(key, ".")
+	return slices.Contains(RequestContext, name) || slices.Contains(refusalContext, name) || ofAuthorizer && key != "" && !strings.Contains(key, ".")
 }
 
+// Types of resource that make or change a route, an authorizer or who may come at all, and the names that the framework
+// gives its own of them.
+var (
+	unserved = regexp.MustCompile(`^AWS::ApiGateway(V2)?::(RestApi|Api|Resource|Method|Route|Integration|Authorizer|Stage|Deployment)$`)
+	extended = regexp.MustCompile(`^(ApiGateway|HttpApi|Websockets)|(ApiGateway|Websockets)Authorizer$`)
+)
+
 // resources reads the gateway responses and the custom domains among the CloudFormation resources, one mapping or a list
-// of them. Other resources say nothing about routes, and may hold what only a deployment can read.
+// of them. What would let somebody in, or keep somebody out, and is not read here is refused; all else may hold what only a
+// deployment can read.
 func (r *reader) resources(n *yaml.Node) (map[string]GatewayResponse, []Mapping) {
 	n = r.tried(n)
 	parts := []*yaml.Node{n}
@@ -84,29 +90,48 @@ func (r *reader) resources(n *yaml.Node) (map[string]GatewayResponse, []Mapping)
 	responses := map[string]GatewayResponse{}
 	var mappings []Mapping
 	domains := map[string]*yaml.Node{} // those that the file declares, by resource
-	for _, e := range r.ofType(parts, "AWS::ApiGateway::DomainName", "AWS::ApiGatewayV2::DomainName") {
-		domains[e.name] = child(r.tried(child(r.tried(e.value), "Properties")), "DomainName")
+	for _, e := range r.ofType(parts, `^AWS::ApiGateway(V2)?::DomainName$`) {
+		properties := r.tried(child(r.tried(e.value), "Properties"))
+		domains[e.name] = child(properties, "DomainName")
+		if tls := child(properties, "MutualTlsAuthentication"); tls != nil {
+			r.fault(tls, "resources.Resources.%s.MutualTlsAuthentication is not supported", e.name)
+		}
 	}
-	for _, e := range r.ofType(parts, "AWS::ApiGateway::GatewayResponse") {
+	for _, e := range r.ofType(parts, unserved.String()) {
+		r.fault(e.key, "resources.Resources.%s: %s is not supported: it would be deployed and not served", e.name, r.tried(child(r.tried(e.value), "Type")).Value)
+	}
+	for _, part := range parts {
+		extensions := r.tried(child(r.tried(part), "extensions"))
+		if extensions == nil || extensions.Kind != yaml.MappingNode {
+			continue
+		}
+		for _, e := range r.mapping(extensions, "resources.extensions") {
+			if properties := child(r.tried(e.value), "Properties"); properties != nil && extended.MatchString(e.name) {
+				r.fault(e.key, "resources.extensions.%s.Properties is not supported: it would be deployed and not served", e.name)
+			}
+		}
+	}
+	for _, e := range r.ofType(parts, `^AWS::ApiGateway::GatewayResponse$`) {
 		r.gatewayResponse(child(r.tried(e.value), "Properties"), "resources.Resources."+e.name, e.key, responses)
 	}
-	for _, e := range r.ofType(parts, "AWS::ApiGateway::BasePathMapping") {
+	for _, e := range r.ofType(parts, `^AWS::ApiGateway::BasePathMapping$`) {
 		o := r.fields(child(r.tried(e.value), "Properties"), "resources.Resources."+e.name, basePathKeys)
-		mappings = append(mappings, r.mapped(e, domains, o["DomainName"], o["BasePath"], o["RestApiId"], authorizer.REST))
+		mappings = append(mappings, r.mapped(e, domains, o, o["BasePath"], o["RestApiId"], authorizer.REST))
 	}
-	for _, e := range r.ofType(parts, "AWS::ApiGatewayV2::ApiMapping") {
+	for _, e := range r.ofType(parts, `^AWS::ApiGatewayV2::ApiMapping$`) {
 		o := r.fields(child(r.tried(e.value), "Properties"), "resources.Resources."+e.name, apiMappingKeys)
 		p := authorizer.HTTP
-		if api := r.tried(o["ApiId"]); api != nil && referred(api) == restAPI {
+		if api := r.tried(o["ApiId"]); api != nil && referred(api) == restResource {
 			p = authorizer.REST
 		}
-		mappings = append(mappings, r.mapped(e, domains, o["DomainName"], o["ApiMappingKey"], o["ApiId"], p))
+		mappings = append(mappings, r.mapped(e, domains, o, o["ApiMappingKey"], o["ApiId"], p))
 	}
 	return responses, mappings
 }
 
-// ofType gives the resources of some types, in the file's order.
-func (r *reader) ofType(parts []*yaml.Node, types ...string) []entry {
+// ofType gives the resources whose type matches, in the file's order.
+func (r *reader) ofType(parts []*yaml.Node, types string) []entry {
+	pattern := regexp.MustCompile(types)
 	var found []entry
 	for _, part := range parts {
 		resources := r.tried(child(r.tried(part), "Resources"))
@@ -114,7 +139,7 @@ func (r *reader) ofType(parts []*yaml.Node, types ...string) []entry {
 			continue
 		}
 		for _, e := range r.mapping(resources, "resources.Resources") {
-			if kind := r.tried(child(r.tried(e.value), "Type")); kind != nil && slices.Contains(types, kind.Value) {
+			if kind := r.tried(child(r.tried(e.value), "Type")); kind != nil && pattern.MatchString(kind.Value) {
 				found = append(found, e)
 			}
 		}
@@ -131,14 +156,19 @@ func (r *reader) tried(n *yaml.Node) *yaml.Node {
 }
 
 // mapped reads one custom domain's path. The domain is a text, or refers to one that the file declares.
-func (r *reader) mapped(e entry, domains map[string]*yaml.Node, domain, path, api *yaml.Node, p authorizer.Protocol) Mapping {
+func (r *reader) mapped(e entry, domains, o map[string]*yaml.Node, path, api *yaml.Node, p authorizer.Protocol) Mapping {
+	domain := o["DomainName"]
 	at := "resources.Resources." + e.name
-	want := map[authorizer.Protocol]string{authorizer.REST: restAPI, authorizer.HTTP: httpAPI}[p]
+	want := map[authorizer.Protocol]string{authorizer.REST: restResource, authorizer.HTTP: httpResource}[p]
 	if n := r.resolve(api); n == nil || referred(n) != want {
-		r.fault(cmp.Or(api, e.key), "%s: want the API of this file, {Ref: %s} or {Ref: %s}", at, restAPI, httpAPI)
+		r.fault(cmp.Or(api, e.key), "%s: want the API of this file, {Ref: %s} or {Ref: %s}", at, restResource, httpResource)
 	}
 	if n := r.tried(domain); n != nil && referred(n) != "" {
 		domain = domains[referred(n)]
+	}
+	stage := map[authorizer.Protocol]string{authorizer.REST: r.stage(), authorizer.HTTP: "$default"}[p]
+	if n := r.resolve(o["Stage"]); n != nil && !cloudFormation(n) && n.Value != stage {
+		r.fault(n, "%s.Stage %q: want %s", at, n.Value, stage)
 	}
 	m := Mapping{Domain: r.required(domain, at+".DomainName", e.key), Path: r.text(path, at+" path"), API: p}
 	if m.Domain != "" && !domainName.MatchString(m.Domain) {
@@ -155,8 +185,8 @@ func (r *reader) mapped(e entry, domains map[string]*yaml.Node, domain, path, ap
 
 func (r *reader) gatewayResponse(n *yaml.Node, at string, parent *yaml.Node, all map[string]GatewayResponse) {
 	o := r.fields(n, at, responseKeys)
-	if api := r.resolve(o["RestApiId"]); api == nil || referred(api) != restAPI {
-		r.fault(firstOf(o["RestApiId"], parent), "%s.RestApiId: want the API of this file, {Ref: %s}", at, restAPI)
+	if api := r.resolve(o["RestApiId"]); api == nil || referred(api) != restResource {
+		r.fault(cmp.Or(o["RestApiId"], parent), "%s.RestApiId: want the API of this file, {Ref: %s}", at, restResource)
 	}
 	kind := r.required(o["ResponseType"], at+".ResponseType", parent)
 	if _, known := responseTypes[kind]; kind != "" && !known {

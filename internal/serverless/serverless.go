@@ -5,6 +5,7 @@ package serverless
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -227,11 +228,11 @@ func (r *reader) function(f entry, provider map[string]*yaml.Node, artifact stri
 	fn := Function{
 		Name:        f.name,
 		Handler:     r.required(own["handler"], at+".handler", f.key),
-		Runtime:     r.text(firstOf(own["runtime"], provider["runtime"]), at+".runtime"),
+		Runtime:     r.text(cmp.Or(own["runtime"], provider["runtime"]), at+".runtime"),
 		Artifact:    artifact,
 		Environment: map[string]string{},
-		Timeout:     time.Duration(r.number(firstOf(own["timeout"], provider["timeout"]), at+".timeout", 6, 1, 900)) * time.Second,
-		Memory:      r.number(firstOf(own["memorySize"], provider["memorySize"]), at+".memorySize", 1024, 128, 10240),
+		Timeout:     time.Duration(r.number(cmp.Or(own["timeout"], provider["timeout"]), at+".timeout", 6, 1, 900)) * time.Second,
+		Memory:      r.number(cmp.Or(own["memorySize"], provider["memorySize"]), at+".memorySize", 1024, 128, 10240),
 	}
 	if n := own["reservedConcurrency"]; n != nil {
 		reserved := r.number(n, at+".reservedConcurrency", 0, 0, 100_000)

@@ -322,6 +322,14 @@ functions:
 	}
 }
 
+func TestPartition(t *testing.T) {
+	for region, want := range map[string]string{"eu-west-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"} {
+		if got := Partition(region); got != want {
+			t.Errorf("%s: %s", region, got)
+		}
+	}
+}
+
 func TestCustomDomains(t *testing.T) {
 	s := read(t, head+`
 resources:
@@ -330,7 +338,11 @@ resources:
     V1: {Type: "AWS::ApiGateway::BasePathMapping", Properties: {DomainName: !Ref Domain, BasePath: v1, RestApiId: !Ref ApiGatewayRestApi, Stage: dev}}
     Root: {Type: "AWS::ApiGateway::BasePathMapping", Properties: {DomainName: other.example.com, BasePath: (none), RestApiId: {Ref: ApiGatewayRestApi}}}
     Http: {Type: "AWS::ApiGatewayV2::ApiMapping", Properties: {DomainName: http.example.com, ApiMappingKey: a/b, ApiId: !Ref HttpApi, Stage: $default}}
-    Rest: {Type: "AWS::ApiGatewayV2::ApiMapping", Properties: {DomainName: http.example.com, ApiId: !Ref ApiGatewayRestApi, Stage: dev}}
+    Order: {Type: "AWS::ApiGateway::Account"}
+    Rest: {Type: "AWS::ApiGatewayV2::ApiMapping", Properties: {DomainName: http.example.com, ApiId: !Ref ApiGatewayRestApi, Stage: !Ref X}}
+  extensions:
+    ApiGatewayMethodHealthGet: {DependsOn: [Order]}
+    AuthorizerLambdaPermissionApiGateway: {Properties: {SourceArn: !Sub x}}
 `)
 	want := []Mapping{{"rest.example.com", "v1", "rest"}, {"other.example.com", "", "rest"}, {"http.example.com", "a/b", "http"}, {"http.example.com", "", "rest"}}
 	if !reflect.DeepEqual(s.Mappings, want) {
@@ -511,6 +523,12 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"domain's name", domain("{DomainName: A, RestApiId: !Ref ApiGatewayRestApi}"), `resources.Resources.R.DomainName "A": want a name`},
 		{"domain without a name", domain("{RestApiId: !Ref ApiGatewayRestApi}"), "resources.Resources.R.DomainName is missing"},
 		{"domain that nobody declares", domain("{DomainName: !Ref X, RestApiId: !Ref ApiGatewayRestApi}"), "resources.Resources.R.DomainName is missing"},
+		{"domain of another stage", domain("{DomainName: a.example, RestApiId: !Ref ApiGatewayRestApi, Stage: other}"), `resources.Resources.R.Stage "other": want dev`},
+		{"domain with client certificates", head + "\nresources:\n  Resources:\n    D: {Type: \"AWS::ApiGateway::DomainName\", Properties: {DomainName: a.example, MutualTlsAuthentication: {TruststoreUri: x}}}\n", "line 8: resources.Resources.D.MutualTlsAuthentication is not supported"},
+		{"a route of its own", head + "\nresources:\n  Resources:\n    R: {Type: \"AWS::ApiGatewayV2::Route\"}\n", "line 8: resources.Resources.R: AWS::ApiGatewayV2::Route is not supported: it would be deployed and not served"},
+		{"an extension of a method", head + "\nresources:\n  extensions:\n    ApiGatewayMethodAGet: {Properties: {AuthorizationType: NONE}}\n", "line 8: resources.extensions.ApiGatewayMethodAGet.Properties is not supported: it would be deployed and not served"},
+		{"an extension of an authorizer", head + "\nresources:\n  extensions:\n    AuthApiGatewayAuthorizer: {Properties: {AuthorizerResultTtlInSeconds: 300}}\n", "resources.extensions.AuthApiGatewayAuthorizer.Properties is not supported"},
+		{"an extension of a route", head + "\nresources:\n  extensions:\n    HttpApiRouteGetA: {Properties: {}}\n", "resources.extensions.HttpApiRouteGetA.Properties is not supported"},
 		{"domain's path", domain("{DomainName: a.example, BasePath: a/b, RestApiId: !Ref ApiGatewayRestApi}"), `resources.Resources.R: path "a/b": want letters`},
 		{"route twice", event("http: GET a\n      - http: {method: get, path: /a/}"), `line 10: functions.f.events[1]: route "GET /a" stands in line 9 already`},
 		{"HTTP without a path", event("httpApi: GET"), "line 9: functions.f.events[0].httpApi: want a method and a path that starts with /"},

@@ -8,6 +8,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// Partition is the part of AWS that a region belongs to, as ARNs spell it.
+func Partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
 // Variables follow the framework's guide "Variables" (v3): ${source:address, fallback}, nested to any depth that makes
 // sense. A file that builds more than this is refused before it costs anything.
 const (

@@ -25,7 +25,7 @@ var arnFaults = []fault{
 		aws:    "the partition follows the region: aws-cn, aws-us-gov",
 		wrong:  "always aws (AWS's blueprint for Go)",
 		source: "AWS General Reference, Amazon Resource Names",
-		in:     []patch{before(requestFile, arnEnd, "\tif FAULT { return strings.Replace(arn, partition(a.region), \"aws\", 1) + c.request.Method + c.path }")},
+		in:     []patch{before(requestFile, arnEnd, "\tif FAULT { return strings.Replace(arn, serverless.Partition(a.region), \"aws\", 1) + c.request.Method + c.path }")},
 		check: func(t *testing.T) {
 			w := start(t, "  region: cn-north-1\n", rest("get a"))
 			want(t, "cn-north-1", methodARN(t, send(t, "GET", w.rest+"/a")), "arn:aws-cn:execute-api:cn-north-1:123456789012:localrest0/dev/GET/a")

@@ -1,6 +1,7 @@
 package fidelity
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,8 +14,6 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/diff"
-
-	"encoding/json"
 )
 
 // fault is something that others do and API Gateway does not.

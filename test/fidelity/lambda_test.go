@@ -72,6 +72,9 @@ var lambdaFaults = []fault{
 		check: func(t *testing.T) {
 			w := startWith(t, strings.Replace(head+functions, "auth: {handler: bootstrap,", "auth: {handler: bootstrap, reservedConcurrency: 0,", 1)+"      - "+rest("get a")+"\n")
 			want(t, "REST", send(t, "GET", w.rest+"/a").line(), rest500)
+			busy := startWith(t, strings.Replace(head+functions, "api:\n    handler: bootstrap", "api:\n    handler: bootstrap\n    reservedConcurrency: 0", 1)+"      - http: get a\n      - httpApi: GET /a\n")
+			want(t, "a handler, REST", sendAs(t, "GET", busy.rest+"/a").line(), `500 InternalServerErrorException {"message":"Internal server error"}`)
+			want(t, "a handler, HTTP", sendAs(t, "GET", busy.http+"/a").line(), `503 {"message":"Service Unavailable"}`)
 			want(t, "counted", fmt.Sprint(w.counted(t, "gatehouse_throttles_total", `function="auth"`), w.counted(t, "gatehouse_cold_starts_total", `function="auth"`)), "1 0")
 		},
 	},

@@ -118,7 +118,7 @@ var policyFaults = []fault{
 		aws:    "a statement without Resource is no statement: 500",
 		wrong:  "it matches everything (fakecloud before 1255)",
 		source: "IAM User Guide, Grammar of the IAM JSON policy language",
-		in:     []patch{{iamFile, "\tcase (elements[\"Resource\"] == nil) == (elements[\"NotResource\"] == nil):\n", "\tcase FAULT && elements[\"Resource\"] == nil:\n\t\tresource = []string{\"*\"}\n\tcase (elements[\"Resource\"] == nil) == (elements[\"NotResource\"] == nil):\n"}},
+		in:     []patch{{iamFile, "\tcase (elements[\"Resource\"] == nil) == (elements[\"NotResource\"] == nil):\n", "\tcase FAULT && elements[\"Resource\"] == nil:\n\t\ts.resources = []string{\"*\"}\n\tcase (elements[\"Resource\"] == nil) == (elements[\"NotResource\"] == nil):\n"}},
 		check: func(t *testing.T) {
 			outcome(t, both(t), "no Resource", answered(policy(`{"Effect":"Allow","Action":"execute-api:Invoke"}`)), rest500, http500)
 		},

@@ -53,8 +53,10 @@ func TestKilledMidRequest(t *testing.T) {
 			defer close(answer)
 			answer <- send(t, "GET", c.url+"/a", order(c.who, "nap", "4s"))
 		}()
-		for w.counted(t, "gatehouse_invocations_total", invocations) == before {
-			time.Sleep(10 * time.Millisecond)
+		for deadline := time.Now().Add(20 * time.Second); w.counted(t, "gatehouse_invocations_total", invocations) == before; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: nobody was asked", c.who)
+			}
 		}
 		time.Sleep(200 * time.Millisecond) // from the gateway to the function
 		began := time.Now()
