@@ -398,7 +398,7 @@ var outcomeFaults = []fault{
 		aws:    "a policy that denies is no error of the function: alarms on errors stay silent",
 		wrong:  "it is counted as one",
 		source: "newbedev.com on Lambda authorizers; aws-apigateway-lambda-authorizer-blueprints issue 21",
-		in:     []patch{before("internal/gateway/lambda.go", "\tif failure != nil {\n\t\tf.config.count(\"gatehouse_function_errors_total\")", "\tif FAULT && strings.Contains(string(answer), \"Deny\") { f.config.count(\"gatehouse_function_errors_total\") }")},
+		in:     []patch{before("internal/gateway/lambda.go", "\tif failure != nil {\n\t\tf.config.count(\"gatehouse_function_errors_total\")", "\tif FAULT && bytes.Contains(answer, []byte(\"Deny\")) { f.config.count(\"gatehouse_function_errors_total\") }")},
 		check: func(t *testing.T) {
 			w := both(t)
 			outcome(t, w, "Deny", answered(policy(denyAll)), restExplicit, httpDenied)
