@@ -136,8 +136,8 @@ var (
 	}
 	httpAPIKeys = keys{
 		read:   "authorizers cors payload",
-		ignore: "disableDefaultEndpoint metrics name shouldStartNameWithService timeout useProviderTags",
-		later:  "id",
+		ignore: "metrics name shouldStartNameWithService timeout useProviderTags",
+		later:  "disableDefaultEndpoint id",
 	}
 	packageKeys  = keys{read: "artifact", ignore: "exclude excludeDevDependencies include individually path patterns"}
 	functionKeys = keys{

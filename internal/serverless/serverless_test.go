@@ -450,6 +450,7 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"stage that names itself", head + "  stage: ${sls:stage}\n", "line 5: variables refer to each other without end"},
 		{"resource policy", head + "  apiGateway: {resourcePolicy: []}\n", "line 5: provider.apiGateway.resourcePolicy is not supported yet"},
 		{"external HTTP API", head + "  httpApi: {id: x}\n", "line 5: provider.httpApi.id is not supported yet"},
+		{"HTTP API under its domains alone", head + "  httpApi: {disableDefaultEndpoint: true}\n", "line 5: provider.httpApi.disableDefaultEndpoint is not supported yet"},
 		{"payload 1.0", head + "  httpApi: {payload: '1.0'}\n", `line 5: provider.httpApi.payload "1.0" is not supported yet`},
 		{"functions as a list", head + "functions: [a]\n", "line 5: functions: want a mapping"},
 		{"function's name", head + "functions:\n  a/b: {handler: x}\n", "line 6: functions.a/b: a function's name is"},
