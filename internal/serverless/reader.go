@@ -62,6 +62,16 @@ func (r *reader) failure() error {
 	return errors.Join(all...)
 }
 
+// unmerged refuses merge keys wherever they stand: what one brings in would be deployed, and read by nobody here.
+func (r *reader) unmerged(n *yaml.Node) {
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && c.ShortTag() == "!!merge" {
+			r.fault(c, "merge keys are not supported: write the keys out")
+		}
+		r.unmerged(c)
+	}
+}
+
 // mapping gives the pairs of a mapping in order; nothing for what is absent or null.
 func (r *reader) mapping(n *yaml.Node, at string) []entry {
 	n = r.resolve(n)

@@ -75,6 +75,7 @@ func knownContext(name string) bool {
 // gives its own of them.
 var (
 	unserved = regexp.MustCompile(`^AWS::ApiGateway(V2)?::(RestApi|Api|Resource|Method|Route|Integration|Authorizer|Stage|Deployment)$`)
+	served   = regexp.MustCompile(`^AWS::ApiGateway(::(GatewayResponse|BasePathMapping|DomainName)|V2::(ApiMapping|DomainName))$`)
 	extended = regexp.MustCompile(`^(ApiGateway|HttpApi|Websockets)|(ApiGateway|Websockets)Authorizer$`)
 )
 
@@ -99,6 +100,12 @@ func (r *reader) resources(n *yaml.Node) (map[string]GatewayResponse, []Mapping)
 	}
 	for _, e := range r.ofType(parts, unserved.String()) {
 		r.fault(e.key, "resources.Resources.%s: %s is not supported: it would be deployed and not served", e.name, r.tried(child(r.tried(e.value), "Type")).Value)
+	}
+	for _, e := range r.ofType(parts, "") { // what has the name of one of the framework's own changes that one
+		kind := r.tried(child(r.tried(e.value), "Type"))
+		if extended.MatchString(e.name) && (kind == nil || !served.MatchString(kind.Value)) {
+			r.fault(e.key, "resources.Resources.%s is not supported: it would be deployed and not served", e.name)
+		}
 	}
 	for _, part := range parts {
 		extensions := r.tried(child(r.tried(part), "extensions"))
@@ -129,7 +136,7 @@ func (r *reader) resources(n *yaml.Node) (map[string]GatewayResponse, []Mapping)
 	return responses, mappings
 }
 
-// ofType gives the resources whose type matches, in the file's order.
+// ofType gives the resources whose type matches ("": all, with or without one), in the file's order.
 func (r *reader) ofType(parts []*yaml.Node, types string) []entry {
 	pattern := regexp.MustCompile(types)
 	var found []entry
@@ -139,7 +146,7 @@ func (r *reader) ofType(parts []*yaml.Node, types string) []entry {
 			continue
 		}
 		for _, e := range r.mapping(resources, "resources.Resources") {
-			if kind := r.tried(child(r.tried(e.value), "Type")); kind != nil && pattern.MatchString(kind.Value) {
+			if kind := r.tried(child(r.tried(e.value), "Type")); types == "" || kind != nil && pattern.MatchString(kind.Value) {
 				found = append(found, e)
 			}
 		}

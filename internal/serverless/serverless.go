@@ -109,6 +109,7 @@ func Read(doc []byte, env func(string) (string, bool)) (*Service, error) {
 		return nil, errors.New("read serverless.yml: more than one document")
 	}
 	r := &reader{root: root.Content[0], env: env, settings: map[string]*Authorizer{}, routes: map[string]int{}, preflight: map[string]CORS{}}
+	r.unmerged(r.root)
 	s := r.service()
 	if err := r.failure(); err != nil {
 		return nil, fmt.Errorf("read serverless.yml: %w", err)
