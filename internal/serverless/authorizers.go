@@ -69,6 +69,11 @@ func (r *reader) restAuthorizer(n *yaml.Node, at string) *Authorizer {
 func (r *reader) httpAuthorizers(n *yaml.Node) map[string]*Authorizer {
 	all := map[string]*Authorizer{}
 	for _, e := range r.mapping(n, "provider.httpApi.authorizers") {
+		for other := range all {
+			if e.name != "" && other != "" && strings.EqualFold(other[:1], e.name[:1]) && other[1:] == e.name[1:] {
+				r.fault(e.key, "provider.httpApi.authorizers: %s and %s have one name in CloudFormation, and are deployed as one", other, e.name)
+			}
+		}
 		all[e.name] = r.httpAuthorizer(e)
 	}
 	return all

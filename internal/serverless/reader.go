@@ -21,6 +21,7 @@ type reader struct {
 	shared    map[string]*Authorizer // provider.httpApi.authorizers
 	settings  map[string]*Authorizer // the others, by protocol and name
 	routes    map[string]int         // the line of each, by protocol and route
+	names     map[string]string      // a path or a route, by protocol and its name in CloudFormation
 	preflight map[string]CORS        // of the REST API so far, by path
 	depth     int                    // of variables within variables
 	steps     int                    // variables resolved so far

@@ -108,7 +108,7 @@ func Read(doc []byte, env func(string) (string, bool)) (*Service, error) {
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("read serverless.yml: more than one document")
 	}
-	r := &reader{root: root.Content[0], env: env, settings: map[string]*Authorizer{}, routes: map[string]int{}, preflight: map[string]CORS{}}
+	r := &reader{root: root.Content[0], env: env, settings: map[string]*Authorizer{}, routes: map[string]int{}, preflight: map[string]CORS{}, names: map[string]string{}}
 	r.unmerged(r.root)
 	s := r.service()
 	if err := r.failure(); err != nil {
@@ -269,11 +269,36 @@ func (r *reader) function(f entry, provider map[string]*yaml.Node, artifact stri
 				r.fault(n, "%s: route %q stands in line %d already", here, ev.Route(), first)
 			}
 			r.routes[key] = n.Line
+			r.alone(n, here, ev)
 			fn.Events = append(fn.Events, ev)
 		}
 	}
 	return fn
 }
+
+// alone refuses a route whose name in CloudFormation is another's already: the framework makes one of the two. A REST API
+// names the paths, an HTTP API the routes.
+func (r *reader) alone(n *yaml.Node, at string, e Event) {
+	names, what := e.Path, e.Path
+	if e.Protocol == authorizer.HTTP {
+		names, what = e.Method+"/"+e.Path, e.Route()
+	}
+	key := string(e.Protocol) + " "
+	for part := range strings.SplitSeq(names, "/") {
+		if part = notInName.ReplaceAllString(strings.ReplaceAll(parameterName.ReplaceAllString(strings.ToLower(part), "${1}Var"), "-", "Dash"), ""); part != "" {
+			key += strings.ToUpper(part[:1]) + part[1:]
+		}
+	}
+	if first, named := r.names[key]; named && first != what {
+		r.fault(n, "%s: %s and %s have one name in CloudFormation, and are deployed as one", at, first, what)
+	}
+	r.names[key] = what
+}
+
+var (
+	parameterName = regexp.MustCompile(`\{(.*)\}`)
+	notInName     = regexp.MustCompile(`[^0-9A-Za-z]`)
+)
 
 const (
 	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
