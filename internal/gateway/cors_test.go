@@ -52,6 +52,11 @@ func TestOriginsOfARESTAPI(t *testing.T) {
 			}
 		}
 	}
+	// Without the method that is asked about, an OPTIONS is a request like any other, for an HTTP API.
+	guarded := start(t, config(t, strings.Replace(strings.Replace(sample, "  httpApi:\n", "  httpApi:\n    cors: true\n", 1), "httpApi: {method: GET, path: '/orders/{id}'", "httpApi: {method: ANY, path: '/orders/{id}'", 1)))
+	if got := send(t, "OPTIONS", guarded.HTTPURL()+"/orders/1", "", "Origin: https://a.example"); got.status != http.StatusUnauthorized {
+		t.Errorf("no preflight: got %+v", got)
+	}
 	// A file that has an OPTIONS method of its own answers by it.
 	g := start(t, config(t, sample+"      - http: {method: get, path: own, cors: true}\n      - http: OPTIONS own\n"))
 	if got := send(t, "OPTIONS", g.RESTURL()+"/own", "", "X-Do: "+do("answer", `{"statusCode":299}`)); got.status != 299 {

@@ -671,6 +671,28 @@ resources:
 	}
 }
 
+// Of a header that is sent twice the last value is a REST API's identity, and all of them an HTTP API's.
+func TestIdentityThatIsSentTwice(t *testing.T) {
+	g := start(t, config(t, sample))
+	for url, want := range map[string]string{g.RESTURL() + "/token/1": "Bearer b", g.HTTPURL() + "/one/1?q=1": "Bearer a,Bearer b,1"} {
+		var e struct {
+			RequestContext struct{ Authorizer map[string]any }
+		}
+		if err := json.Unmarshal([]byte(send(t, "GET", url, "", "Authorization: Bearer a", "Authorization: Bearer b").body), &e); err != nil {
+			t.Fatal(err)
+		}
+		c := e.RequestContext.Authorizer
+		if l, ok := c["lambda"].(map[string]any); ok {
+			c = l
+		}
+		var seen struct{ AuthorizationToken string }
+		text, _ := c["event"].(string)
+		if err := json.Unmarshal([]byte(text), &seen); err != nil || seen.AuthorizationToken != want {
+			t.Errorf("%s: got %q, %v, want %q", url, seen.AuthorizationToken, err, want)
+		}
+	}
+}
+
 // Members have a case: another spelling is none, and on an HTTP API the whole is then a body.
 func TestMembersHaveACase(t *testing.T) {
 	g := start(t, config(t, sample))

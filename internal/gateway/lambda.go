@@ -275,7 +275,7 @@ const restLimit = 50 * time.Millisecond
 func (f *Function) note(format string, args ...any) {
 	f.outputMu.Lock()
 	defer f.outputMu.Unlock()
-	fmt.Fprintf(f.config.Output, "function "+f.config.Name+": "+format+"\n", args...)
+	fmt.Fprintf(f.config.Output, "function %s: %s\n", f.config.Name, fmt.Sprintf(format, args...))
 }
 
 // start makes a process. The caller holds f.mu.

@@ -174,7 +174,9 @@ func (r *reader) mapped(e entry, domains, o map[string]*yaml.Node, path, api *ya
 		domain = domains[referred(n)]
 	}
 	stage := map[authorizer.Protocol]string{authorizer.REST: r.stage(), authorizer.HTTP: "$default"}[p]
-	if n := r.resolve(o["Stage"]); n != nil && !cloudFormation(n) && n.Value != stage {
+	if n := r.resolve(o["Stage"]); n == nil {
+		r.fault(e.key, "%s.Stage is missing: want %s", at, stage) // else a caller would name it in the path
+	} else if !cloudFormation(n) && n.Value != stage {
 		r.fault(n, "%s.Stage %q: want %s", at, n.Value, stage)
 	}
 	m := Mapping{Domain: r.required(domain, at+".DomainName", e.key), Path: r.text(path, at+" path"), API: p}

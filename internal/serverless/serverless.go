@@ -125,8 +125,8 @@ var (
 		ignore: "app configValidationMode console deprecationNotificationMode disabledDeprecations frameworkVersion layers org outputs params plugins useDotenv variablesResolutionMode",
 	}
 	providerKeys = keys{
-		read: "name stage region runtime timeout memorySize environment httpApi apiGateway websocketsApiRouteSelectionExpression",
-		ignore: "alb apiKeys apiName architecture deploymentBucket deploymentMethod deploymentPrefix disableRollback ecr endpointType iam iamManagedPolicies iamRoleStatements " +
+		read: "name stage region runtime timeout memorySize environment httpApi apiGateway websocketsApiRouteSelectionExpression endpointType",
+		ignore: "alb apiKeys apiName architecture deploymentBucket deploymentMethod deploymentPrefix disableRollback ecr iam iamManagedPolicies iamRoleStatements " +
 			"kmsKeyArn lambdaHashingVersion layers logDataProtectionPolicy logRetentionInDays logs notificationArns profile role rolePermissionsBoundary rollbackConfiguration stackName " +
 			"stackParameters stackPolicy stackTags tags tracing versionFunctions vpc vpcEndpointIds websocket websocketsApiName websocketsDescription",
 	}
@@ -145,8 +145,8 @@ var (
 		read: "handler runtime package environment timeout memorySize reservedConcurrency events",
 		ignore: "architecture awsKmsKeyArn condition dependsOn description destinations disableLogs ephemeralStorageSize fileSystemConfig iamRoleStatements iamRoleStatementsInherit " +
 			"iamRoleStatementsName kmsKeyArn layers logDataProtectionPolicy logRetentionInDays maximumEventAge maximumRetryAttempts name onError provisionedConcurrency " +
-			"role snapStart tags tracing url versionFunction vpc",
-		later: "httpApi image",
+			"role snapStart tags tracing versionFunction vpc",
+		later: "httpApi image url", // a function URL is a way in past every authorizer
 	}
 	eventKeys = keys{
 		read:   "http httpApi websocket",
@@ -187,6 +187,9 @@ func (r *reader) service() *Service {
 		r.fault(provider["stage"], "provider.stage %q: want letters, digits, _ and -", s.Stage)
 	}
 	s.Region = r.region()
+	if v := r.text(provider["endpointType"], "provider.endpointType"); strings.EqualFold(v, "private") {
+		r.fault(provider["endpointType"], "provider.endpointType %q is not supported yet: it would be served to everybody here", v)
+	}
 	rest := r.fields(provider["apiGateway"], "provider.apiGateway", apiGatewayKeys)
 	s.BinaryMediaTypes = r.texts(rest["binaryMediaTypes"], "provider.apiGateway.binaryMediaTypes")
 	s.RouteSelection = r.routeSelection(provider["websocketsApiRouteSelectionExpression"])

@@ -336,7 +336,7 @@ resources:
   Resources:
     Domain: {Type: "AWS::ApiGateway::DomainName", Properties: {DomainName: rest.example.com}}
     V1: {Type: "AWS::ApiGateway::BasePathMapping", Properties: {DomainName: !Ref Domain, BasePath: v1, RestApiId: !Ref ApiGatewayRestApi, Stage: dev}}
-    Root: {Type: "AWS::ApiGateway::BasePathMapping", Properties: {DomainName: other.example.com, BasePath: (none), RestApiId: {Ref: ApiGatewayRestApi}}}
+    Root: {Type: "AWS::ApiGateway::BasePathMapping", Properties: {DomainName: other.example.com, BasePath: (none), RestApiId: {Ref: ApiGatewayRestApi}, Stage: dev}}
     Http: {Type: "AWS::ApiGatewayV2::ApiMapping", Properties: {DomainName: http.example.com, ApiMappingKey: a/b, ApiId: !Ref HttpApi, Stage: $default}}
     Order: {Type: "AWS::ApiGateway::Account"}
     Rest: {Type: "AWS::ApiGatewayV2::ApiMapping", Properties: {DomainName: http.example.com, ApiId: !Ref ApiGatewayRestApi, Stage: !Ref X}}
@@ -527,6 +527,9 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"domain of another stage", domain("{DomainName: a.example, RestApiId: !Ref ApiGatewayRestApi, Stage: other}"), `resources.Resources.R.Stage "other": want dev`},
 		{"domain with client certificates", head + "\nresources:\n  Resources:\n    D: {Type: \"AWS::ApiGateway::DomainName\", Properties: {DomainName: a.example, MutualTlsAuthentication: {TruststoreUri: x}}}\n", "line 8: resources.Resources.D.MutualTlsAuthentication is not supported"},
 		{"a route of its own", head + "\nresources:\n  Resources:\n    R: {Type: \"AWS::ApiGatewayV2::Route\"}\n", "line 8: resources.Resources.R: AWS::ApiGatewayV2::Route is not supported: it would be deployed and not served"},
+		{"function URL", head + "functions:\n  f: {handler: x, url: true}\n", "line 6: functions.f.url is not supported yet"},
+		{"private endpoint", head + "  endpointType: Private\n", `line 5: provider.endpointType "Private" is not supported yet`},
+		{"domain without a stage", domain("{DomainName: a.example, RestApiId: !Ref ApiGatewayRestApi}"), "resources.Resources.R.Stage is missing: want dev"},
 		{"paths of one name", event("http: GET report_x\n      - http: POST reportx"), "line 10: functions.f.events[1]: /report_x and /reportx have one name in CloudFormation"},
 		{"routes of one name", event("httpApi: GET /Case\n      - httpApi: GET /case"), "line 10: functions.f.events[1]: GET /Case and GET /case have one name in CloudFormation"},
 		{"authorizers of one name", head + "  httpApi:\n    authorizers:\n      strict: {type: request, functionName: f}\n      Strict: {type: request, functionName: f}\nfunctions:\n  f: {handler: x}\n", "line 8: provider.httpApi.authorizers: strict and Strict have one name"},
