@@ -72,9 +72,9 @@ type api struct {
 	responses  map[string]serverless.GatewayResponse // of a REST API, by type
 	preflights map[string]serverless.CORS            // of a REST API, by path template
 	cors       *serverless.CORS                      // of an HTTP API
-	mappings   []serverless.Mapping
-	binary     []string // media types of a REST API that are not text
-	selection  string   // of a WebSocket API: the member of a message that names its route, "action" or "a.b"
+	mappings   []serverless.Mapping                  // of every API
+	binary     []string                              // media types of a REST API that are not text
+	selection  string                                // of a WebSocket API: the member of a message that names its route, "action" or "a.b"
 	sockets    connections
 	counters   *counters
 	now        func() time.Time
@@ -315,16 +315,11 @@ func (c Config) function(f serverless.Function) FunctionConfig {
 func newAPI(c Config, p authorizer.Protocol, counts *counters) *api {
 	s := c.Service
 	a := &api{
-		protocol: p, id: RESTAPI, stage: s.Stage, prefix: "/" + s.Stage, region: s.Region, account: c.Account,
+		protocol: p, mappings: s.Mappings, id: RESTAPI, stage: s.Stage, prefix: "/" + s.Stage, region: s.Region, account: c.Account,
 		routes: map[string]*route{}, counters: counts, now: c.Now, newID: newID, integrate: 29 * time.Second, authorize: 29 * time.Second,
 	}
 	if a.now == nil {
 		a.now = time.Now
-	}
-	for _, m := range s.Mappings {
-		if m.API == p {
-			a.mappings = append(a.mappings, m)
-		}
 	}
 	switch p {
 	case authorizer.REST:
@@ -333,7 +328,7 @@ func newAPI(c Config, p authorizer.Protocol, counts *counters) *api {
 		a.id, a.stage, a.prefix, a.cors = HTTPAPI, "$default", "", s.HTTPCORS
 		a.integrate, a.authorize = 30*time.Second, 10*time.Second
 	case authorizer.WebSocket:
-		a.id = WebSocketAPI
+		a.id, a.mappings = WebSocketAPI, nil
 		a.selection = strings.TrimPrefix(s.RouteSelection, "$request.body.")
 	}
 	return a
@@ -396,8 +391,8 @@ func (a *api) mapped(host string) []serverless.Mapping {
 }
 
 // longestBase gives the longest base path that a path begins with, "" or "/v1", whole segments only (Developer Guide,
-// "Working with API mappings": the longest matching path).
-func longestBase(mappings []serverless.Mapping, path string) (string, bool) {
+// "Working with API mappings": the longest matching path), and whether it is this API's. A domain's APIs share its paths.
+func (a *api) longestBase(mappings []serverless.Mapping, path string) (string, bool) {
 	best, found := "", false
 	for _, m := range mappings {
 		base := ""
@@ -405,7 +400,7 @@ func longestBase(mappings []serverless.Mapping, path string) (string, bool) {
 			base = "/" + m.Path
 		}
 		if rest, begins := strings.CutPrefix(path, base); begins && (rest == "" || rest[0] == '/') && len(base) >= len(best) {
-			best, found = base, true
+			best, found = base, m.API == a.protocol
 		}
 	}
 	return best, found

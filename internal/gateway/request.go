@@ -118,7 +118,7 @@ func (c *call) located() *answer {
 	sent, prefix := sentPath(c.request), a.prefix
 	if mapped := a.mapped(c.request.Host); mapped != nil {
 		c.domain = mapped[0].Domain
-		base, found := longestBase(mapped, sent)
+		base, found := a.longestBase(mapped, sent)
 		if !found {
 			return c.noStage()
 		}

@@ -133,6 +133,13 @@ func (r *reader) resources(n *yaml.Node) (map[string]GatewayResponse, []Mapping)
 		}
 		mappings = append(mappings, r.mapped(e, domains, o, o["ApiMappingKey"], o["ApiId"], p))
 	}
+	for i, m := range mappings {
+		for _, other := range mappings[:i] {
+			if m.Domain == other.Domain && m.Path == other.Path && m.Domain != "" {
+				r.fault(n, "resources: domain %s has two mappings of path %q", m.Domain, m.Path)
+			}
+		}
+	}
 	return responses, mappings
 }
 

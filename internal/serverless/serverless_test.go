@@ -529,6 +529,7 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"a route of its own", head + "\nresources:\n  Resources:\n    R: {Type: \"AWS::ApiGatewayV2::Route\"}\n", "line 8: resources.Resources.R: AWS::ApiGatewayV2::Route is not supported: it would be deployed and not served"},
 		{"function URL", head + "functions:\n  f: {handler: x, url: true}\n", "line 6: functions.f.url is not supported yet"},
 		{"private endpoint", head + "  endpointType: Private\n", `line 5: provider.endpointType "Private" is not supported yet`},
+		{"domain with two mappings", domain("{DomainName: a.example, RestApiId: !Ref ApiGatewayRestApi, Stage: dev}") + "    S: {Type: \"AWS::ApiGatewayV2::ApiMapping\", Properties: {DomainName: a.example, ApiId: !Ref HttpApi, Stage: $default}}\n", `resources: domain a.example has two mappings of path ""`},
 		{"domain without a stage", domain("{DomainName: a.example, RestApiId: !Ref ApiGatewayRestApi}"), "resources.Resources.R.Stage is missing: want dev"},
 		{"paths of one name", event("http: GET report_x\n      - http: POST reportx"), "line 10: functions.f.events[1]: /report_x and /reportx have one name in CloudFormation"},
 		{"routes of one name", event("httpApi: GET /Case\n      - httpApi: GET /case"), "line 10: functions.f.events[1]: GET /Case and GET /case have one name in CloudFormation"},

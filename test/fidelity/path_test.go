@@ -173,6 +173,27 @@ resources:
 		},
 	},
 	{
+		id:     "path-base-longest",
+		aws:    "of a custom domain's mappings the longest that fits takes the request, whichever API it belongs to",
+		wrong:  "each API looks at its own mappings only, and answers for the other's paths",
+		source: guide + "Use API mappings to connect API stages to a custom domain name",
+		in:     []patch{{gatewayFile, "best, found = base, m.API == a.protocol\n", "if FAULT && m.API != a.protocol { continue }\n\t\t\tbest, found = base, m.API == a.protocol\n"}},
+		check: func(t *testing.T) {
+			w := start(t, authorizers+`
+resources:
+  Resources:
+    Rest: {Type: "AWS::ApiGateway::BasePathMapping", Properties: {DomainName: api.example.com, BasePath: v1, RestApiId: !Ref ApiGatewayRestApi, Stage: dev}}
+    Http: {Type: "AWS::ApiGatewayV2::ApiMapping", Properties: {DomainName: api.example.com, ApiId: !Ref HttpApi, Stage: $default}}
+`, rest("get orders"), "httpApi: '*'")
+			const host = "Host: api.example.com"
+			want(t, "REST's path at the HTTP API", sendAs(t, "GET", w.http+"/v1/orders", host).line(), `403 {"message":"Forbidden"}`)
+			want(t, "REST's path at the REST API", sendAs(t, "GET", strings.TrimSuffix(w.rest, "/dev")+"/v1/orders", host).line(), rest401)
+			if got := sendAs(t, "GET", w.http+"/v2", host); got.status != 200 {
+				t.Errorf("the HTTP API's own: got %s", got.line())
+			}
+		},
+	},
+	{
 		id:     "path-two-readings",
 		aws:    "encoded separators, dot segments, matrix parameters and wildcards pass through the gateway",
 		wrong:  "an authorizer reads them in one way and the handler in another: /orders/..%2fadmin",
