@@ -291,9 +291,9 @@ func (c *call) parseAnswer(payload []byte) (*answer, error) {
 	return a, nil
 }
 
-// firstMedia is the first media type that a client accepts, without its parameters.
-func firstMedia(accept string) string {
-	first, _, _ := strings.Cut(accept, ",")
+// firstMedia is the first media type of Accept or Content-Type, without its parameters.
+func firstMedia(header string) string {
+	first, _, _ := strings.Cut(header, ",")
 	first, _, _ = strings.Cut(first, ";")
 	return strings.ToLower(strings.TrimSpace(first))
 }

@@ -245,8 +245,7 @@ func (c *call) text() (*string, bool) {
 	if len(c.body) == 0 {
 		return nil, false
 	}
-	media, _, _ := strings.Cut(strings.ToLower(c.request.Header.Get("Content-Type")), ";")
-	media = strings.TrimSpace(media)
+	media := firstMedia(c.request.Header.Get("Content-Type"))
 	isBase64 := !strings.HasPrefix(media, "text/") && !slices.Contains([]string{"application/json", "application/xml", "application/javascript"}, media)
 	if c.api.protocol == authorizer.REST {
 		isBase64 = isBinary(c.api.binary, media)
