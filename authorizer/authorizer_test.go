@@ -106,10 +106,10 @@ func clock() func() time.Time {
 func line(t *testing.T, r *rooms, out *bytes.Buffer) *authorizer.Authorizer {
 	t.Helper()
 	a, err := authorizer.New(authorizer.Config{
-		Generation: &authorizer.Generation{
+		Source: authorizer.Fixed{Generation: &authorizer.Generation{
 			Revision: "d1gest", Gateway: r, Authenticator: r, Policy: r,
 			ClaimsRead: authorizer.ClaimsRead{Names: []string{"acr", "amr", "n"}},
-		},
+		}},
 		Recorder: &authorizer.Lines{W: out},
 		Labels:   map[string]string{"app": "gatehouse"},
 		Now:      clock(),
@@ -244,11 +244,13 @@ type broken struct{}
 
 func (broken) Record(authorizer.Record) error { return errors.New("disk full") }
 
+func (broken) Differed(authorizer.Difference) error { return errors.New("disk full") }
+
 func TestNoRecordNoAnswer(t *testing.T) {
 	r := granting()
 	a, err := authorizer.New(authorizer.Config{
-		Generation: &authorizer.Generation{Revision: "d", Gateway: r, Authenticator: r, Policy: r},
-		Recorder:   broken{}, Now: time.Now, NewID: func() string { return "ID" },
+		Source:   authorizer.Fixed{Generation: &authorizer.Generation{Revision: "d", Gateway: r, Authenticator: r, Policy: r}},
+		Recorder: broken{}, Now: time.Now, NewID: func() string { return "ID" },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -289,10 +291,10 @@ func TestLinesSaysWhatWentWrong(t *testing.T) {
 func TestAComputedPolicyRecordsNoClaim(t *testing.T) {
 	r, out := granting(), &bytes.Buffer{}
 	a, err := authorizer.New(authorizer.Config{
-		Generation: &authorizer.Generation{
+		Source: authorizer.Fixed{Generation: &authorizer.Generation{
 			Revision: "d", Gateway: r, Authenticator: r, Policy: r,
 			ClaimsRead: authorizer.ClaimsRead{Names: []string{"acr"}, Computed: true},
-		},
+		}},
 		Recorder: &authorizer.Lines{W: out}, Now: clock(), NewID: func() string { return "ID" },
 	})
 	if err != nil {
@@ -313,12 +315,12 @@ func TestAComputedPolicyRecordsNoClaim(t *testing.T) {
 
 func TestNewNamesAllThatIsMissing(t *testing.T) {
 	_, err := authorizer.New(authorizer.Config{})
-	for _, part := range []string{"no generation", "no recorder", "no clock", "no source of decision ids"} {
+	for _, part := range []string{"no source", "no recorder", "no clock", "no source of decision ids"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("error %v lacks %q", err, part)
 		}
 	}
-	_, err = authorizer.New(authorizer.Config{Generation: &authorizer.Generation{}})
+	_, err = authorizer.New(authorizer.Config{Source: authorizer.Fixed{Generation: &authorizer.Generation{}}})
 	for _, part := range []string{"generation.revision", "generation.gateway", "generation.authenticator", "generation.policy"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("error %v lacks %q", err, part)

@@ -35,6 +35,21 @@ type Bundle struct {
 	Revision string `json:"revision"`
 }
 
+// Difference says what a candidate made of a decided request, where that is something else. The request stands in the
+// record with the same decision id.
+type Difference struct {
+	DecisionID string            `json:"decision_id"`
+	Timestamp  time.Time         `json:"timestamp"`
+	Labels     map[string]string `json:"labels"`
+	Bundles    map[string]Bundle `json:"bundles"` // gatehouse and candidate
+	Path       string            `json:"path"`
+	Result     *Decision         `json:"result"`
+	Candidate  *Decision         `json:"candidate,omitempty"`
+	Error      *Failure          `json:"error,omitempty"` // instead of a candidate's decision
+	Differs    []string          `json:"differs"`         // fields of the decision, or "error"
+	Metrics    map[string]int64  `json:"metrics"`         // nanoseconds
+}
+
 // Failure is why there is no result.
 type Failure struct {
 	Code    string `json:"code"`
@@ -80,21 +95,27 @@ type Lines struct {
 }
 
 // Record writes one line. A short write is an error: a record that is not whole is no record.
-func (l *Lines) Record(r Record) error {
+func (l *Lines) Record(r Record) error { return l.Line("record "+r.DecisionID, r) }
+
+// Differed writes one line.
+func (l *Lines) Differed(d Difference) error { return l.Line("difference of "+d.DecisionID, d) }
+
+// Line writes any document as a line between the others.
+func (l *Lines) Line(what string, document any) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.buf.Reset()
 	enc := json.NewEncoder(&l.buf)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(r); err != nil {
-		return fmt.Errorf("encode record %s: %w", r.DecisionID, err)
+	if err := enc.Encode(document); err != nil {
+		return fmt.Errorf("encode %s: %w", what, err)
 	}
 	n, err := l.W.Write(l.buf.Bytes())
 	if err == nil && n < l.buf.Len() {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
-		return fmt.Errorf("write record %s: %w", r.DecisionID, err)
+		return fmt.Errorf("write %s: %w", what, err)
 	}
 	return nil
 }
