@@ -1,0 +1,33 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// checkKeys refuses a bad list of keys, all faults at once.
+func checkKeys(keys []string) error {
+	if len(keys) > maxKeys {
+		return fmt.Errorf("more than %d", maxKeys)
+	}
+	var faults []error
+	for _, key := range keys {
+		faults = append(faults, CheckKey(key))
+	}
+	return errors.Join(faults...)
+}
+
+// distinct gives each key once, sorted.
+func distinct(keys []string) []string {
+	keys = slices.Clone(keys)
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// absent names what is missing.
+func absent(a Address, missing []string) error {
+	slices.Sort(missing)
+	return fmt.Errorf("%v: get %s: %w", a, strings.Join(missing, ", "), ErrNotFound)
+}
