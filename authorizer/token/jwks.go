@@ -354,7 +354,7 @@ func (s *source) softAge(cacheControl string) time.Duration {
 
 // warm fetches the set during INIT. A failure counts for nothing later: the first request may try at once.
 func (s *source) warm(ctx context.Context, now time.Time) error {
-	if s.pinned {
+	if s.pinned || s.snap.Load().fresh(now) {
 		return nil
 	}
 	err := s.refresh(ctx, now, warmFetch, s.begin(now))

@@ -8,11 +8,13 @@
 package token
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +40,9 @@ type issuer struct {
 type Options struct {
 	// Transport fetches every JWKS; nil gives each issuer one of its own, without proxy and without idle connections.
 	Transport http.RoundTripper
+	// From is the verifier that this one succeeds: an issuer whose keys are got in the same way keeps those that are held,
+	// so that an activation does not wait for the issuer, nor fail with it. Of its verified tokens nothing is kept.
+	From *Verifier
 }
 
 // New gives a Verifier for a configuration, or an error that names every fault of it. Nothing is fetched yet.
@@ -47,13 +52,30 @@ func New(c Config, o Options) (*Verifier, error) {
 	}
 	v := &Verifier{issuers: make(map[string]*issuer, len(c.Issuers)), skew: c.ClockSkew, rolesClaim: c.RolesClaim}
 	for _, i := range c.Issuers {
-		seed, _ := i.seed() // checked above
-		v.issuers[i.Issuer] = &issuer{Issuer: i, keys: newSource(i, seed, o.Transport)}
+		keys := o.From.keysOf(i)
+		if keys == nil {
+			seed, _ := i.seed() // checked above
+			keys = newSource(i, seed, o.Transport)
+		}
+		v.issuers[i.Issuer] = &issuer{Issuer: i, keys: keys}
 	}
 	return v, nil
 }
 
-// Warm fetches the keys of every issuer that is not pinned, at once and for at most 3 s: what INIT can do so that the
+// keysOf gives the keys of an issuer that is configured likewise, as far as its keys go.
+func (v *Verifier) keysOf(i Issuer) *source {
+	if v == nil {
+		return nil
+	}
+	had, ok := v.issuers[i.Issuer]
+	if !ok || had.JWKSURI != i.JWKSURI || had.Pinned != i.Pinned || had.JWKSSoft != i.JWKSSoft || had.JWKSHard != i.JWKSHard ||
+		!slices.Equal(had.Algorithms, i.Algorithms) || !bytes.Equal(had.JWKS, i.JWKS) {
+		return nil
+	}
+	return had.keys
+}
+
+// Warm fetches the keys of every issuer that is not pinned and whose keys are not fresh, at once and for at most 3 s: what INIT can do so that the
 // first request need not. The error joins what failed and is for the log; each request tries again where it must.
 func (v *Verifier) Warm(ctx context.Context, now time.Time) error {
 	var (

@@ -184,17 +184,27 @@ func TestNewNamesEveryFault(t *testing.T) {
 		{"all at once, by name", []string{
 			"GATEHOUSE_Z=1", "GATEHOUSE_AUTH0={}", "GATEHOUSE_APIS=one, two", "GATEHOUSE_A=1", "GATEHOUSE_ANSWER=route",
 		}, fstest.MapFS{}, []string{
-			"GATEHOUSE_A: no such setting", "GATEHOUSE_ANSWER=route: not supported yet", "GATEHOUSE_Z: no such setting",
+			"GATEHOUSE_A: no such setting", "GATEHOUSE_Z: no such setting", "GATEHOUSE_ANSWER=route: not supported yet",
 			"GATEHOUSE_AUTH0: parse auth0 configuration: version", "issuers", `GATEHOUSE_APIS: apigw: api "one"`, `apigw: api " two"`,
 			"load policies: .manifest: missing",
 		}, ""},
-		{"every later setting", []string{
-			good, "GATEHOUSE_STORE=ssm:/x", `GATEHOUSE_TRUST={"keys":[{"kid":"release-key"}]}`, "GATEHOUSE_THRESHOLD=2", "GATEHOUSE_MIN_SEQUENCE=1",
+		{"of a store, without one", []string{
+			good, "GATEHOUSE_TRUST=" + `{"keys":[{"kid":"release-key"}]}`, "GATEHOUSE_THRESHOLD=2", "GATEHOUSE_MIN_SEQUENCE=1",
 			"GATEHOUSE_REFRESH=30s", "GATEHOUSE_MAX_STALE=10m", "GATEHOUSE_ANSWER=api",
 		}, least, []string{
-			"GATEHOUSE_ANSWER=api: not supported yet", "GATEHOUSE_MAX_STALE=10m: not supported yet", "GATEHOUSE_MIN_SEQUENCE=1: not supported yet",
-			"GATEHOUSE_REFRESH=30s: not supported yet", "GATEHOUSE_STORE=ssm:/x: not supported yet",
-			"GATEHOUSE_THRESHOLD=2: not supported yet", "GATEHOUSE_TRUST: not supported yet",
+			"GATEHOUSE_ANSWER=api: not supported yet", "GATEHOUSE_MAX_STALE: set without GATEHOUSE_STORE", "GATEHOUSE_MIN_SEQUENCE: set without",
+			"GATEHOUSE_REFRESH: set without", "GATEHOUSE_THRESHOLD: set without", "GATEHOUSE_TRUST: set without",
+		}, "release-key"},
+		{"a store, and nothing else", []string{"GATEHOUSE_STORE=file:/nowhere"}, least, []string{
+			"GATEHOUSE_APIS: missing: with a store", "GATEHOUSE_TRUST: missing",
+		}, ""},
+		{"a store, and all of it wrong", []string{
+			good, "GATEHOUSE_STORE=s3:x", `GATEHOUSE_TRUST={"keys":[{"kid":"release-key"}]}`, "GATEHOUSE_THRESHOLD=two", "GATEHOUSE_MIN_SEQUENCE=0",
+			"GATEHOUSE_REFRESH=30", "GATEHOUSE_MAX_STALE=10s", "GATEHOUSE_APIS=one",
+		}, fstest.MapFS{}, []string{
+			"GATEHOUSE_AUTH0: set beside GATEHOUSE_STORE", `GATEHOUSE_THRESHOLD: "two": want a number from 1`, `GATEHOUSE_MIN_SEQUENCE: "0": want`,
+			`GATEHOUSE_REFRESH: "30": want a duration`, "GATEHOUSE_MAX_STALE: 10s is less than GATEHOUSE_REFRESH, 30s",
+			"GATEHOUSE_TRUST: ", "keys[0]", "keys[0]", "keys[0]", "GATEHOUSE_STORE: ", `GATEHOUSE_APIS: apigw: api "one"`,
 		}, "release-key"},
 		{"another response", []string{good, "GATEHOUSE_RESPONSE=Simple"}, least, []string{`GATEHOUSE_RESPONSE: "Simple": want iam or simple`}, ""},
 		{"a document that is not JSON", []string{"GATEHOUSE_AUTH0=secret-of-somebody"}, least, []string{"GATEHOUSE_AUTH0: parse auth0 configuration"}, "somebody"},
@@ -253,7 +263,7 @@ func TestNewStartsWithoutItsIssuer(t *testing.T) {
 	if err := json.Unmarshal(s.log.Bytes(), &line); err != nil {
 		t.Fatalf("%v: %s", err, s.log.String())
 	}
-	if line.Level != "WARN" || line.Msg != "fetch of issuer keys at start failed" || !strings.Contains(line.Error, "warm issuer "+down) {
+	if line.Level != "WARN" || line.Msg != "fetch of issuer keys failed" || !strings.Contains(line.Error, "warm issuer "+down) {
 		t.Errorf("logged %s", s.log.String())
 	}
 }
