@@ -27,8 +27,10 @@ const (
 // Bundle is the content of one policy: Rego modules, data and the manifest, without tests. It is immutable, and its
 // digest is its name.
 type Bundle struct {
-	Digest string // hexadecimal SHA-256 over the sorted paths, lengths and bytes
-	files  []file // sorted by path
+	Digest string // hexadecimal SHA-256 over the sorted paths, lengths and bytes, the manifest's without its revision
+	files  []file // sorted by path; the manifest in its canonical form without a revision
+
+	manifest []byte // the same with the digest as its revision; nil where there is none
 }
 
 type file struct {
@@ -40,9 +42,9 @@ type file struct {
 // cases, Go and Markdown are left where they are. Anything else is refused by name: a data file under another name
 // would be loaded by one program and passed over by the next. All faults are named at once.
 func Read(root fs.FS) (*Bundle, error) {
-	var b Bundle
+	var files []file
 	var faults []error
-	total := 0
+	total := 0 // without the manifest, which is longer in an archive
 	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -61,8 +63,12 @@ func Read(root fs.FS) (*Bundle, error) {
 		case !d.Type().IsRegular():
 			faults = append(faults, fmt.Errorf("%s: not a regular file", name))
 			return nil
-		case len(b.files) == maxFiles:
+		case len(files) == maxFiles:
 			return fmt.Errorf("more than %d files", maxFiles)
+		}
+		if err := checkPath(name); err != nil {
+			faults = append(faults, fmt.Errorf("%q: %w", name, err))
+			return nil
 		}
 		info, err := d.Info()
 		if err != nil {
@@ -76,21 +82,27 @@ func Read(root fs.FS) (*Bundle, error) {
 		if err != nil {
 			return err
 		}
-		if total += len(content); total > maxBytes {
+		if name != ".manifest" {
+			total += len(content)
+		}
+		if total > maxBytes {
 			return fmt.Errorf("more than %d bytes in all", maxBytes)
 		}
-		b.files = append(b.files, file{name, content})
+		files = append(files, file{name, content})
 		return nil
 	})
-	if len(faults) > 0 && !slices.ContainsFunc(b.files, func(f file) bool { return f.path == ".manifest" }) {
+	if len(faults) > 0 && !slices.ContainsFunc(files, func(f file) bool { return f.path == ".manifest" }) {
 		faults = []error{errors.New(".manifest: missing: is this the directory of the policies?")}
 	}
 	if err = errors.Join(append(faults, err)...); err != nil {
 		return nil, fmt.Errorf("read policies: %w", err)
 	}
-	slices.SortFunc(b.files, func(x, y file) int { return cmp.Compare(x.path, y.path) })
-	b.Digest = digest(b.files)
-	return &b, nil
+	slices.SortFunc(files, func(x, y file) int { return cmp.Compare(x.path, y.path) })
+	b, err := seal(files)
+	if err != nil {
+		return nil, fmt.Errorf("read policies: %w", err)
+	}
+	return b, nil
 }
 
 type kind int
@@ -141,9 +153,13 @@ func digest(files []file) string {
 
 // find gives a file's content.
 func (b *Bundle) find(name string) ([]byte, bool) {
-	i, ok := slices.BinarySearchFunc(b.files, name, func(f file, n string) int { return cmp.Compare(f.path, n) })
+	i, ok := b.search(name)
 	if !ok {
 		return nil, false
 	}
 	return bytes.Clone(b.files[i].content), true
+}
+
+func (b *Bundle) search(name string) (int, bool) {
+	return slices.BinarySearchFunc(b.files, name, func(f file, n string) int { return cmp.Compare(f.path, n) })
 }

@@ -20,7 +20,7 @@ import (
 	"gatehouse/policies"
 )
 
-var update = flag.Bool("update", false, "rewrite capabilities.json")
+var update = flag.Bool("update", false, "rewrite capabilities.json and testdata")
 
 // minimal is the smallest content that loads. Tests change it by files.
 func minimal(change map[string]string) fs.FS {
@@ -189,6 +189,8 @@ func TestRefused(t *testing.T) {
 	}{
 		{"unknown data file", map[string]string{"constraints/c/mfa.yaml": "template: t\n"}, []string{"constraints/c/mfa.yaml", "not a policy file"}},
 		{"data.yml, which OPA reads and we would not", map[string]string{"constraints/c/data.yml": "template: t\n"}, []string{"constraints/c/data.yml"}},
+		{"a long path", map[string]string{"attributes/" + strings.Repeat("x", 80) + "/data.yaml": "a: 1\n"}, []string{"101 bytes: at most 100"}},
+		{"a path that is no ASCII", map[string]string{"attributes/é/data.yaml": "a: 1\n"}, []string{"attributes/é/data.yaml", "printable ASCII"}},
 		{"two unknown files, both named", map[string]string{"a.wasm": "x", "b.txt": "x"}, []string{"a.wasm", "b.txt"}},
 		{"delta patch", map[string]string{"patch.json": "{}"}, []string{"patch.json"}},
 		{"inner manifest", map[string]string{"authz/.manifest": "{}"}, []string{"authz/.manifest"}},
@@ -196,6 +198,10 @@ func TestRefused(t *testing.T) {
 		{"huge file", map[string]string{"attributes/data.yaml": strings.Repeat("#", 1<<20+1)}, []string{"attributes/data.yaml", "1048577 bytes"}},
 		{"no manifest", map[string]string{".manifest": ""}, []string{".manifest: missing"}},
 		{"broken manifest", map[string]string{".manifest": "{"}, []string{".manifest"}},
+		{"manifest with a name given twice", map[string]string{".manifest": `{"roots": [""], "rego_version": 1, "roots": ["x"]}`}, []string{".manifest", "duplicate"}},
+		{"manifest that is no object", map[string]string{".manifest": "null"}, []string{".manifest: want an object"}},
+		{"huge manifest", map[string]string{".manifest": `{"roots": [""]}` + strings.Repeat(" ", 1<<16)}, []string{".manifest: 65551 bytes: at most 65536"}},
+		{"manifest whose numbers are long", map[string]string{".manifest": `{"metadata": [` + strings.Repeat("1e20,", 10_000) + "0]}"}, []string{".manifest", "in its canonical form: at most 65536"}},
 		{"manifest without roots", map[string]string{".manifest": `{"rego_version": 1}`}, []string{"roots"}},
 		{"manifest of Rego v0", map[string]string{".manifest": `{"roots": [""], "rego_version": 0}`}, []string{"rego_version"}},
 		{"manifest with wasm", map[string]string{".manifest": `{"roots": [""], "rego_version": 1, "wasm": []}`}, []string{"wasm"}},
@@ -322,7 +328,7 @@ func TestFaultsAreNamedTogether(t *testing.T) {
 func TestReadRefusesTooMuch(t *testing.T) {
 	many := fstest.MapFS{}
 	for i := range 2001 {
-		many[filepath.Join("attributes", strings.Repeat("x", i%100+1), strings.Repeat("y", i/100+1), "data.yaml")] = &fstest.MapFile{Data: []byte("a: 1\n"), Mode: 0o644}
+		many[fmt.Sprintf("attributes/%d/data.yaml", i)] = &fstest.MapFile{Data: []byte("a: 1\n"), Mode: 0o644}
 	}
 	large := fstest.MapFS{}
 	for i := range 9 {

@@ -127,7 +127,6 @@ func (b *Bundle) parse() (*opabundle.Bundle, error) {
 	var m struct {
 		Roots       *[]string      `json:"roots"`
 		RegoVersion *int           `json:"rego_version"`
-		Revision    string         `json:"revision"`
 		Metadata    map[string]any `json:"metadata"`
 	}
 	if err := json.Unmarshal(manifest, &m, json.RejectUnknownMembers(true)); err != nil {

@@ -1,0 +1,4 @@
+package bundle
+
+// Contained is what keeps a panic of a library inside.
+var Contained = contained
