@@ -133,7 +133,10 @@ func CheckPrefix(prefix string) error {
 	case !ok:
 		return fmt.Errorf("prefix %q: does not end in a slash", prefix)
 	}
-	return CheckKey(folder)
+	if err := CheckKey(folder); err != nil {
+		return fmt.Errorf("prefix %q: %w", prefix, err)
+	}
+	return nil
 }
 
 // CheckValue refuses what PutParameter refuses as a value of the standard tier. AWS speaks of 4 KB in one place and of 4,096

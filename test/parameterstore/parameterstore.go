@@ -149,6 +149,13 @@ func (s *Server) Set(name, value string) {
 	s.store(name, "String", value)
 }
 
+// SetSecret is Set for a SecureString.
+func (s *Server) SetSecret(name, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.store(name, "SecureString", value)
+}
+
 // Get reads a value likewise.
 func (s *Server) Get(name string) (value string, ok bool) {
 	s.mu.Lock()
@@ -255,6 +262,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	if met.truncate {
 		_, _ = w.Write(text[:len(text)/2])
+		_ = http.NewResponseController(w).Flush() // or else nothing is sent at all
 		panic(http.ErrAbortHandler)
 	}
 	_, _ = w.Write(text) // whoever doesn't read it goes without
