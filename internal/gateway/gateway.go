@@ -136,7 +136,7 @@ func (g *Gateway) start(c Config) error {
 		address string
 		handler http.Handler
 	}
-	served := []listener{{g.rest, c.REST, g.rest}, {g.http, c.HTTP, g.http}}
+	served := []listener{{g.rest, c.REST, g.rest.management(g.rest)}, {g.http, c.HTTP, g.http}}
 	if sockets(c.Service) {
 		served = append(served, listener{g.websocket, c.WebSocket, http.HandlerFunc(g.websocket.connect)})
 	}

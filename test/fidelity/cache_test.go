@@ -2,8 +2,11 @@ package fidelity
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/internal/gateway"
 )
 
 // cached is an authorizer of a REST API that keeps its answers for a minute.
@@ -20,6 +23,7 @@ func keeping(t *testing.T) *world {
 
 const (
 	cacheFile = "internal/gateway/cache.go"
+	flushFile = "internal/gateway/flush.go"
 	cachePut  = "\tc.entries[cacheKey(identity)] = cached{"
 )
 
@@ -43,6 +47,39 @@ var cacheFaults = []fault{
 			}
 			if n := w.counted(t, "gatehouse_authorizer_cache_hits_total", `api="rest",authorizer="auth"`); n != 2 {
 				t.Errorf("%d hits counted, want 2", n)
+			}
+		},
+	},
+	{
+		id:     "cache-flush",
+		aws:    "FlushStageAuthorizersCache of a REST API's stage answers 202, and the authorizer is asked again; of another API or stage, 404",
+		wrong:  "there is no such call, or it changes nothing",
+		source: "AWS, API Gateway API Reference, FlushStageAuthorizersCache",
+		in:     []patch{before(flushFile, "\tc.entries = nil", "\tif FAULT { return }")},
+		check: func(t *testing.T) {
+			w := keeping(t)
+			management := strings.TrimSuffix(w.rest, "/dev") + "/restapis/"
+			ask := func() int {
+				before := w.invocations(t)
+				send(t, "GET", w.rest+"/a")
+				return w.invocations(t) - before
+			}
+			if first, second := ask(), ask(); first != 1 || second != 0 {
+				t.Fatalf("asked %d times, then %d", first, second)
+			}
+			for path, want := range map[string]int{"zzzzzz/stages/dev": 404, gateway.RESTAPI + "/stages/prod": 404} {
+				if got := send(t, "DELETE", management+path+"/cache/authorizers"); got.status != want || got.header.Get("X-Amzn-Errortype") != "NotFoundException" {
+					t.Errorf("%s: %d", path, got.status)
+				}
+			}
+			if n := ask(); n != 0 {
+				t.Error("another stage's flush emptied this one")
+			}
+			if got := send(t, "DELETE", management+gateway.RESTAPI+"/stages/dev/cache/authorizers"); got.status != 202 {
+				t.Errorf("flush: %d %s", got.status, got.body)
+			}
+			if n := ask(); n != 1 {
+				t.Errorf("asked %d times after the flush, want once", n)
 			}
 		},
 	},
