@@ -613,8 +613,11 @@ func FuzzArchive(f *testing.F) {
 	f.Add(`{"roots": ["\ud83d\ude00"], "revision": 1e400, "x": -0.0}`, "a b/c.rego", "package c\n")
 	f.Add(`{}`, ".manifest/data.yaml", "")
 	f.Fuzz(func(t *testing.T, manifest, name, content string) {
+		if !fs.ValidPath(name) || name == "." || len(content) > 1<<18 {
+			return // no file of a directory, or noise that no archive takes
+		}
 		b, err := bundle.Read(fstest.MapFS{".manifest": {Data: []byte(manifest)}, name: {Data: []byte(content)}})
-		if err == nil && len(content) < 1<<18 {
+		if err == nil {
 			same(t, b)
 		}
 	})
