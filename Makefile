@@ -50,12 +50,12 @@ EXAMPLE_AUTH0 := {"version":"v1","issuers":[{"issuer":"https://example.eu.auth0.
 
 package: tools zips ## the functions' zips and CloudFormation templates for both architectures, in dist; needs no AWS account
 	@rm -rf dist/package
-	@[ -n "$$GATEHOUSE_AUTH0" ] || export GATEHOUSE_AUTH0='$(EXAMPLE_AUTH0)'; \
+	@[ -n "$$GATEHOUSE_AUTH0$$GATEHOUSE_STORE" ] || export GATEHOUSE_AUTH0='$(EXAMPLE_AUTH0)'; \
 	for arch in arm64 x86_64; do \
 		GATEHOUSE_ARCHITECTURE=$$arch $(OSLS) package --package dist/package/$$arch && \
 		$(CFN_LINT) --regions us-east-1 --template dist/package/$$arch/cloudformation-template-*.json || exit 1; \
 	done
-	@[ -n "$$GATEHOUSE_AUTH0" ] || echo 'GATEHOUSE_AUTH0 is not set: packaged for an example tenant. Deployed like this, it accepts no token of anybody.'
+	@[ -n "$$GATEHOUSE_AUTH0$$GATEHOUSE_STORE" ] || echo 'Neither GATEHOUSE_STORE nor GATEHOUSE_AUTH0 is set: packaged for an example tenant. Deployed like this, it accepts no token of anybody.'
 
 tools: bin/tools/.made tools/node_modules/.package-lock.json tools/venv/.made
 bin/tools/.made: tools/go.mod tools/go.sum

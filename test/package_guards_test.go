@@ -188,7 +188,11 @@ func settingFaults(t template, arch string) (found faults) {
 	return found
 }
 
-// roleFaults: each function has a role to itself, which Lambda alone takes on, and which may write that function's log.
+// readsStore is what the authorizer may do beside writing its log: read, by name, what is under its stage's root.
+const readsStore = "[ssm:GetParameter ssm:GetParameters] arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/gatehouse/dev/*"
+
+// roleFaults: each function has a role to itself, which Lambda alone takes on, and which may write that function's log; the
+// authorizer's may read its store.
 func roleFaults(t template) (found faults) {
 	roles := t.of("AWS::IAM::Role")
 	holder := map[string]string{}
@@ -230,6 +234,9 @@ func roleFaults(t template) (found faults) {
 			for _, s := range policyStatements(at(policy, "PolicyDocument")) {
 				if len(s) != 3 || s["Effect"] != "Allow" {
 					found.add("%s: want a statement of Effect Allow, Action and Resource, not %v", id, s)
+				}
+				if holder[id] == "AuthorizerLambdaFunction" && fmt.Sprint(s["Action"])+" "+text(s["Resource"]) == readsStore {
+					continue
 				}
 				for _, action := range list(s["Action"]) {
 					if name := text(action); name != "logs:CreateLogStream" && name != "logs:PutLogEvents" {
@@ -426,6 +433,8 @@ func TestPackageGuardsSpeak(t *testing.T) {
 		"every resource":                        {set(statement("OrdersRole", "Policies"), "Resource", "*"), "OrdersRole: may reach *"},
 		"another function's log":                {set(statement("OrdersRole", "Policies"), "Resource", arn("AuthorizerLogGroup")), "OrdersRole: may reach ${AuthorizerLogGroup.Arn}"},
 		"every resource but":                    {set(statement("OrdersRole", "Policies"), "Resource", nil), "OrdersRole: "},
+		"a handler reads the store":             {set(statement("OrdersRole", "Policies"), "Action", []any{"ssm:GetParameter", "ssm:GetParameters"}), "OrdersRole: may do ssm:GetParameter"},
+		"the authorizer writes the store":       {set(statement("AuthorizerRole", "Policies"), "Action", []any{"ssm:GetParameter", "ssm:PutParameter"}), "AuthorizerRole: may do ssm:PutParameter"},
 		"a managed policy":                      {set(properties("OrdersRole"), "ManagedPolicyArns", []any{"arn:aws:iam::aws:policy/AdministratorAccess"}), "OrdersRole: has ManagedPolicyArns"},
 		"a policy beside the role":              {add("Beside", "AWS::IAM::Policy", map[string]any{}), "Beside: AWS::IAM::Policy"},
 		"no challenge":                          {set(properties("Unauthorized", "ResponseParameters"), "gatewayresponse.header.WWW-Authenticate", nil), "Unauthorized: WWW-Authenticate"},
