@@ -48,6 +48,13 @@ func protect(kid, kind string) string {
 	return strict.EncodeToString(fmt.Appendf(nil, `{"alg":"%s","kid":"%s","typ":"%s"}`, algorithm, kid, types[kind]))
 }
 
+// header is every member that a protected header has. None could change what is signed or by what.
+type header struct {
+	Alg string `json:"alg"`
+	Kid string `json:"kid"`
+	Typ string `json:"typ"`
+}
+
 // opened is a signature whose two members were read strictly. Nobody has verified it.
 type opened struct {
 	kid, kind string
@@ -59,29 +66,25 @@ func (s Signature) open() (o opened, err error) {
 	if !ok {
 		return o, errors.New("protected is not canonical base64url")
 	}
-	var header struct {
-		Alg string `json:"alg"`
-		Kid string `json:"kid"`
-		Typ string `json:"typ"`
-	}
-	if err := json.Unmarshal(protected, &header, json.RejectUnknownMembers(true)); err != nil {
+	var h header
+	if err := json.Unmarshal(protected, &h, json.RejectUnknownMembers(true)); err != nil {
 		return o, fmt.Errorf("protected: want alg, kid and typ alone: %w", err)
 	}
-	if header.Alg != algorithm {
-		return o, fmt.Errorf("protected: alg is %q, want %s", header.Alg, algorithm)
+	if h.Alg != algorithm {
+		return o, fmt.Errorf("protected: alg is %q, want %s", h.Alg, algorithm)
 	}
-	if thumbprint, ok := decodeBase64(header.Kid); !ok || len(thumbprint) != sha256.Size {
-		return o, fmt.Errorf("protected: kid is %q, want a thumbprint of RFC 7638", header.Kid)
+	if thumbprint, ok := decodeBase64(h.Kid); !ok || len(thumbprint) != sha256.Size {
+		return o, fmt.Errorf("protected: kid is %q, want a thumbprint of RFC 7638", h.Kid)
 	}
 	for kind, typ := range types {
-		if typ == header.Typ {
+		if typ == h.Typ {
 			o.kind = kind
 		}
 	}
 	if o.kind == "" {
-		return o, fmt.Errorf("protected: typ is %q, want that of a statement", header.Typ)
+		return o, fmt.Errorf("protected: typ is %q, want that of a statement", h.Typ)
 	}
-	o.kid = header.Kid
+	o.kid = h.Kid
 	if protect(o.kid, o.kind) != s.Protected {
 		return o, errors.New("protected: not in its one spelling (members in order, no white space, no needless escape)")
 	}
@@ -113,7 +116,7 @@ func ParseSignature(doc []byte) (Signature, error) {
 		return Signature{}, refuse(CodeMalformed, "signature: %w", err)
 	}
 	if spelled, err := json.Marshal(s); err != nil || !bytes.Equal(spelled, doc) {
-		return Signature{}, refuse(CodeMalformed, "signature: not in its one spelling, which is %s", spelled)
+		return Signature{}, refuse(CodeMalformed, "signature: not in its one spelling (members in order, no white space, no needless escape)")
 	}
 	return s, nil
 }
@@ -123,14 +126,13 @@ func (s Signature) signed(payload []byte) []byte {
 	return strict.AppendEncode([]byte(s.Protected+"."), payload)
 }
 
+// es256 is always there: jwx has it built in.
+var es256, _ = jws.NewVerifier(jwa.ES256)
+
 // verify checks the signature over the very bytes that were read, with one key, once. jws.Verify is not asked: it would
 // choose by what the header says, and hash its own re-encoding.
-func (s Signature) verify(o opened, payload []byte, public *ecdsa.PublicKey) error {
-	verifier, err := jws.NewVerifier(jwa.ES256)
-	if err != nil {
-		return err
-	}
-	return verifier.Verify(s.signed(payload), o.raw, public)
+func (s Signature) verify(raw, payload []byte, public *ecdsa.PublicKey) error {
+	return es256.Verify(s.signed(payload), raw, public)
 }
 
 // Sign signs the payload of a statement of a kind, which must be one: no signature is ever made over anything else. What
@@ -154,14 +156,13 @@ func Sign(kind string, payload []byte, key Signer) (Signature, error) {
 		return Signature{}, fmt.Errorf("sign: the key is a %T, want one of ECDSA on P-256", key.Public())
 	}
 	s := Signature{Protected: protect(kid, kind)}
-	digest := sha256.Sum256(s.signed(payload))
-	der, err := key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	der, err := crypto.SignMessage(key, rand.Reader, s.signed(payload), crypto.SHA256)
 	if err != nil {
 		return Signature{}, fmt.Errorf("sign: key %s: %w", kid, err)
 	}
 	raw, err := rawSignature(der)
 	if err == nil {
-		err = s.verify(opened{raw: raw}, payload, public)
+		err = s.verify(raw, payload, public)
 	}
 	if err != nil {
 		return Signature{}, fmt.Errorf("sign: key %s: what it answered is no signature of it: %w", kid, err)
@@ -175,13 +176,13 @@ func Sign(kind string, payload []byte, key Signer) (Signature, error) {
 // not asked: an integer of more than 32 bytes makes it panic, and it takes bytes after the signature.
 func rawSignature(der []byte) ([]byte, error) {
 	var p struct{ R, S *big.Int }
-	rest, err := asn1.Unmarshal(der, &p)
-	if err != nil {
+	if _, err := asn1.Unmarshal(der, &p); err != nil {
 		return nil, err
 	}
 	const half = signatureSize / 2
-	if len(rest) != 0 || p.R.Sign() <= 0 || p.S.Sign() <= 0 || p.R.BitLen() > 8*half || p.S.BitLen() > 8*half {
-		return nil, errors.New("not two positive integers of 256 bits, and nothing after them")
+	spelled, err := asn1.Marshal(p) // what is read may have more in it, and after it
+	if err != nil || !bytes.Equal(spelled, der) || p.R.Sign() <= 0 || p.S.Sign() <= 0 || p.R.BitLen() > 8*half || p.S.BitLen() > 8*half {
+		return nil, errors.New("not two positive integers of 256 bits, and nothing else")
 	}
 	raw := make([]byte, signatureSize)
 	p.R.FillBytes(raw[:half])

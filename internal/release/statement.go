@@ -85,7 +85,7 @@ func parse[S Release | Activation](kind string, payload []byte) (S, error) {
 		return none, err
 	}
 	if !bytes.Equal(spelled, payload) {
-		return none, refuse(CodeMalformed, "payload: not in its one spelling (members in order, no white space, no null, no needless escape), which is %s", spelled)
+		return none, refuse(CodeMalformed, "payload: not in its one spelling (members in order, no white space, no null, no needless escape)")
 	}
 	return s, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -255,6 +256,9 @@ func TestParseRefusesOtherSpellings(t *testing.T) {
 		if _, err := release.ParseActivation([]byte(other)); code(err) != release.CodeMalformed || other == activation {
 			t.Errorf("%s: %v", when, err)
 		}
+	}
+	if _, err := release.ParseActivation([]byte("{")); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Error(err)
 	}
 	_, err := release.ParseActivation([]byte(must(release.Payload(someRelease()))))
 	if code(err) != release.CodeWrongKind || !strings.Contains(err.Error(), `kind is "release", want "activation"`) {

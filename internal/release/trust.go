@@ -106,7 +106,7 @@ func (t Trust) Signers(kind string, payload []byte, sigs []Signature) ([]string,
 		if !trusted {
 			continue
 		}
-		if err := s.verify(o, payload, public); err != nil {
+		if err := s.verify(o.raw, payload, public); err != nil {
 			return nil, refuse(CodeSignatureInvalid, "signatures[%d]: not made by %s over this payload", n, o.kid)
 		}
 		signers = append(signers, o.kid)

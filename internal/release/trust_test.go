@@ -543,7 +543,7 @@ func TestSignRefuses(t *testing.T) {
 		"no DER":             {release.KindRelease, payload, answering([]byte("x"), nil), "what it answered is no signature"},
 		"raw":                {release.KindRelease, payload, answering(make([]byte, 64), nil), "what it answered is no signature"},
 		"of something else":  {release.KindRelease, payload, answering(good, nil), "what it answered is no signature"},
-		"more than DER":      {release.KindRelease, payload, answering(append(slices.Clone(good), 0), nil), "nothing after them"},
+		"more than DER":      {release.KindRelease, payload, answering(append(slices.Clone(good), 0), nil), "and nothing else"},
 		"r of 257 bits":      {release.KindRelease, payload, answering(ints(huge, big.NewInt(1)), nil), "not two positive integers of 256 bits"},
 		"s of 257 bits":      {release.KindRelease, payload, answering(ints(big.NewInt(1), huge), nil), "not two positive integers of 256 bits"},
 		"r is 0":             {release.KindRelease, payload, answering(ints(new(big.Int), big.NewInt(1)), nil), "not two positive integers"},
