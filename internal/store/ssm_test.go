@@ -167,18 +167,20 @@ func TestHostileAnswers(t *testing.T) {
 			}
 		})
 	}
-	t.Run("redirect", func(t *testing.T) {
-		var calls atomic.Int32
-		env := service(t, func(w http.ResponseWriter, r *http.Request) {
-			calls.Add(1)
-			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
+		t.Run(fmt.Sprint("redirect ", status), func(t *testing.T) {
+			var calls atomic.Int32
+			env := service(t, func(w http.ResponseWriter, r *http.Request) {
+				calls.Add(1)
+				http.Redirect(w, r, "/elsewhere", status)
+			})
+			_, err := open(t, env).Get(t.Context(), "a")
+			want(t, err, nil, fmt.Sprint(status))
+			if calls.Load() != 1 {
+				t.Errorf("%d calls", calls.Load())
+			}
 		})
-		_, err := open(t, env).Get(t.Context(), "a")
-		want(t, err, nil, "307")
-		if calls.Load() != 1 {
-			t.Errorf("%d calls", calls.Load())
-		}
-	})
+	}
 }
 
 // twin is a twin with n parameters bundles/d/1 and so on, and active.

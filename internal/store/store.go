@@ -1,5 +1,11 @@
 // Package store keeps releases under a root: in SSM Parameter Store ("ssm:/gatehouse/prod") or in a directory with the
-// same keys ("file:DIR"). Whoever reads cannot write: the two are different types.
+// same keys ("file:DIR"). Whoever reads cannot write: the two are different types, and what opens a Writer is in
+// internal/store/writer, which the Lambda does not import.
+//
+// In a directory the key releases/7 is the file releases/7.txt, and the key releases/7/signatures/x the file
+// releases/7/signatures/x.txt: each key has its own file, and no file is in the way of a folder, since no level of a key
+// may end in .txt. Other files are no keys; one whose name begins with a ~ was being written when its writer died. Keys
+// that differ only in case need a file system that tells them apart.
 package store
 
 import (

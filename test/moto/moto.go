@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,6 +61,7 @@ func Start(t testing.TB) *Server {
 		s := &Server{URL: "http://" + addr, Env: []string{
 			"AWS_ENDPOINT_URL=http://" + addr, "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
 			"AWS_ACCESS_KEY_ID=moto", "AWS_SECRET_ACCESS_KEY=moto",
+			"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
 		}}
 		if s.ready(exited) {
 			t.Cleanup(end)
@@ -107,7 +109,8 @@ func (s *Server) Reset(t testing.TB) {
 func (s *Server) CLI(t testing.TB, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(find(t, "aws", cliPackage), args...)
-	cmd.Env = append(os.Environ(), s.Env...)
+	own := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_") })
+	cmd.Env = append(own, s.Env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -116,9 +117,12 @@ func (s *Server) Restart(t testing.TB) {
 	s.serve(l)
 }
 
-// Env is what a client of the twin needs in its environment.
+// Env is what a client of the twin needs in its environment. Nothing of the user's own AWS configuration is read then.
 func (s *Server) Env() []string {
-	return []string{"AWS_ENDPOINT_URL_SSM=" + s.URL, "AWS_REGION=" + Region, "AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey}
+	return []string{
+		"AWS_ENDPOINT_URL_SSM=" + s.URL, "AWS_REGION=" + Region, "AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
+	}
 }
 
 // Fault changes what goes wrong, all of it.

@@ -53,8 +53,7 @@ func setenv(t *testing.T, env []string) {
 			os.Unsetenv(name) // t.Setenv has noted what it was
 		}
 	}
-	nowhere := filepath.Join(t.TempDir(), "none")
-	for _, v := range append(env, "AWS_CONFIG_FILE="+nowhere, "AWS_SHARED_CREDENTIALS_FILE="+nowhere, "AWS_EC2_METADATA_DISABLED=true") {
+	for _, v := range append(slices.Clone(env), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true") {
 		name, value, _ := strings.Cut(v, "=")
 		t.Setenv(name, value)
 	}
