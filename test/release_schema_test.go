@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/internal/bundle"
 	"gatehouse/internal/release"
 )
 
@@ -131,6 +132,19 @@ func TestSchemasOfTheStatements(t *testing.T) {
 			when("a day", "2026-11-27", refused),
 		}...))
 	})
+}
+
+// TestPartsOfAStatement: what the bundle package may split into is what a statement may name.
+func TestPartsOfAStatement(t *testing.T) {
+	for parts, want := range map[int]bool{bundle.MaxParts: true, bundle.MaxParts + 1: false} {
+		_, err := release.Payload(release.Release{
+			Kind: release.KindRelease, Version: release.Version, Scope: release.Scope{Account: "123456789012", Root: "/a", Stage: "s"},
+			Number: 1, Bundle: release.Content{Digest: strings.Repeat("a", 64), Parts: parts}, Engine: "opa",
+		})
+		if (err == nil) != want {
+			t.Errorf("%d parts: %v", parts, err)
+		}
+	}
 }
 
 // sameMembers holds what the schema describes against a document that has everything.

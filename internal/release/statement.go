@@ -42,7 +42,7 @@ func refuse(code, format string, args ...any) error {
 
 const (
 	maxRoot   = 900       // bytes; a parameter's whole name may have 1,011 (SSM: "Creating parameter names")
-	maxParts  = 200       // of one content. bundle.MaxParts is no larger; this package reads statements alone
+	maxParts  = 200       // of one content, as bundle.MaxParts, which is not asked: this package knows statements alone
 	maxNumber = 1<<53 - 1 // what every reader of JSON counts exactly (RFC 7493 §2.2)
 	maxEngine = 64        // bytes
 )

@@ -555,3 +555,36 @@ func TestSignRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusalsNameTheFault: that a spelling is not the one spelling is said only where there is nothing better to say.
+func TestRefusalsNameTheFault(t *testing.T) {
+	a := newKey()
+	trust := trusting(1, a)
+	payload := must(release.Payload(plainActivation()))
+	good := signed(payload, a)
+	large := strings.Repeat(" ", release.MaxStatement)
+	headed := func(header string) string { return document(payload, forge(header, payload, a)) }
+	activation := func(doc string) error { _, _, err := trust.Activation([]byte(doc), here); return err }
+	statement := func(doc string) error { _, err := release.ParseActivation([]byte(doc)); return err }
+	signature := func(doc string) error { _, err := release.ParseSignature([]byte(doc)); return err }
+	one := string(marshal(must(release.Sign(release.KindActivation, payload, a))))
+	for name, c := range map[string]struct {
+		read      func(string) error
+		doc, want string
+	}{
+		"alg":                       {activation, headed(`{"alg":"none","kid":"` + kid(a) + `","typ":"gatehouse-activation+json"}`), `alg is "none", want ES256`},
+		"header's member":           {activation, headed(`{"crit":[],` + header(kid(a), "activation")[1:]), `"crit"`},
+		"document's member":         {activation, `{"more":1,` + good[1:], `"more"`},
+		"document's size":           {activation, good + large, fmt.Sprintf("%d bytes, at most 4096", len(good)+4096)},
+		"signature's member":        {signature, `{"header":{},` + one[1:], `"header"`},
+		"signature's size":          {signature, one + large, fmt.Sprintf("%d bytes, at most 4096", len(one)+4096)},
+		"statement's member":        {statement, `{"more":1,` + string(payload)[1:], `"more"`},
+		"statement's size":          {statement, string(payload) + large, fmt.Sprintf("%d bytes, at most 4096", len(payload)+4096)},
+		"statement's spelling":      {statement, string(payload) + "\n", "not in its one spelling"},
+		"signature in the document": {activation, strings.Replace(good, `{"protected"`, `{"header":{},"protected"`, 1), `"/signatures/0"`},
+	} {
+		if err := c.read(c.doc); code(err) != release.CodeMalformed || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+}
