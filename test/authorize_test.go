@@ -375,11 +375,11 @@ func TestTheBootstrapNamesEveryFault(t *testing.T) {
 		{"nothing", nil, []string{"GATEHOUSE_AUTH0: missing"}},
 		{"all wrong", []string{
 			"GATEHOUSE_AUTH0={}", "GATEHOUSE_STORE=ssm:/x", "GATEHOUSE_ANSWER=api", "GATEHOUSE_RESPONSE=plain",
-			"GATEHOUSE_STAGES=dev", "GATEHOUSE_APIS=nonsense", "GATEHOUSE_REFRESH=30s", "GATEHOUSE_THRESHOLD=2",
+			"GATEHOUSE_STAGES=dev", "GATEHOUSE_APIS=nonsense", "GATEHOUSE_REFRESH=30", "GATEHOUSE_THRESHOLD=2",
 		}, []string{
-			"GATEHOUSE_AUTH0:", "issuers", "GATEHOUSE_STORE=ssm:/x: not supported yet", "GATEHOUSE_ANSWER=api: not supported yet",
+			"GATEHOUSE_AUTH0:", "issuers", "GATEHOUSE_AUTH0: set beside GATEHOUSE_STORE", "GATEHOUSE_ANSWER=api: not supported yet",
 			`GATEHOUSE_RESPONSE: \"plain\": want iam or simple`, "GATEHOUSE_STAGES: no such setting", "nonsense",
-			"GATEHOUSE_REFRESH=30s: not supported yet", "GATEHOUSE_THRESHOLD=2: not supported yet",
+			"GATEHOUSE_TRUST: missing", `GATEHOUSE_REFRESH: \"30\": want a duration`, "AWS_REGION: is not set", "AWS_ACCESS_KEY_ID: is not set",
 		}},
 		{"later parts of the Auth0 document", []string{
 			`GATEHOUSE_AUTH0={"version":"v1","public_url":"https://c","issuers":[{"issuer":"https://a.auth0.com/","audiences":["https://b"],"algorithms":["ES512"],"sender_constraint":"dpop"}]}`,
