@@ -1,0 +1,67 @@
+package token
+
+import (
+	"testing"
+	"time"
+)
+
+// A verifier that succeeds another one keeps what that one knew of an issuer's keys, though the issuer is down; and believes
+// no token for that.
+func TestFromKeepsTheKeysAndNotTheTokens(t *testing.T) {
+	i := newLoopIssuer(t)
+	v1 := verifierFor(t, i.url, nil, nil)
+	token := bearerOf(i.url, "a", nil)
+	expects(t, v1, token, t0, accepted)
+	i.fetched(t, 1)
+	i.says(503, "down")
+
+	same := successor(t, v1, i.url, nil)
+	if err := same.Warm(t.Context(), t0.Add(time.Minute)); err != nil {
+		t.Errorf("warm: %v", err)
+	}
+	expects(t, same, token, t0.Add(time.Minute), accepted)
+	i.fetched(t, 0)
+
+	stricter := successor(t, v1, i.url, jsonObject{"audiences": []any{"https://other.example.com"}})
+	expects(t, stricter, token, t0.Add(time.Minute), CodeAudienceMismatch)
+	i.fetched(t, 0)
+}
+
+// An issuer whose keys are to be got in another way is asked.
+func TestFromAsksWhereTheKeysAreOthers(t *testing.T) {
+	for name, changes := range map[string]jsonObject{
+		"another address":     {"jwks_uri": "http://127.0.0.1:1/other"},
+		"another algorithm":   {"algorithms": []any{"RS256", "ES256"}},
+		"another soft age":    {"jwks_soft": "1m"},
+		"another hard age":    {"jwks_hard": "23h"},
+		"other keys to start": {"jwks": jsonObject{"keys": []any{jwkOf("b", keyB(), nil)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newLoopIssuer(t)
+			v1 := verifierFor(t, i.url, nil, nil)
+			token := bearerOf(i.url, "a", nil)
+			expects(t, v1, token, t0, accepted)
+			i.fetched(t, 1)
+			i.says(503, "down")
+			if _, code, _ := authenticate(t, successor(t, v1, i.url, changes), token, t0); code == accepted {
+				t.Error("the keys of before were kept")
+			}
+		})
+	}
+}
+
+// successor is a verifier of the same issuer, changed, that succeeds another.
+func successor(t *testing.T, from *Verifier, issuer string, changes jsonObject) *Verifier {
+	t.Helper()
+	doc := stdDocument()
+	doc["issuers"] = []any{changed(jsonObject{"issuer": issuer, "audiences": []any{testAudience}}, changes)}
+	c, err := ParseConfig([]byte(marshal(doc)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := New(c, Options{From: from})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
