@@ -1,5 +1,6 @@
 // Package release is the signed statements of the store: that a bundle was released, and what is active. A statement says
-// what it is for (its kind, account, root and stage), so that none passes for another.
+// what it is for (its kind, account, root and stage), so that none passes for another, and has one spelling, so that it is
+// the same bytes whoever makes or signs it.
 package release
 
 import (
@@ -69,5 +70,6 @@ type Signature struct {
 	Signature string `json:"signature"` // base64url
 }
 
-// Signer signs statements: a key of a file, or one of KMS. Public gives an *ecdsa.PublicKey on P-256.
+// Signer signs statements: a key of a file, or one of KMS. Public gives an *ecdsa.PublicKey on P-256. One that is a
+// [crypto.MessageSigner] gets the whole to sign, another its SHA-256.
 type Signer = crypto.Signer

@@ -280,6 +280,8 @@ func TestAttacks(t *testing.T) {
 		"kid a path":            {one, headed(header("../../active", "activation")), release.CodeMalformed},
 		"kid a number":          {one, headed(`{"alg":"ES256","kid":1,"typ":"gatehouse-activation+json"}`), release.CodeMalformed},
 		"kid with unused bits":  {one, headed(header(kid(a)[:42]+"B", "activation")), release.CodeMalformed},
+		"kid too long":          {one, headed(header(kid(a)[:42]+"AA", "activation")), release.CodeMalformed},
+		"kid too short":         {one, headed(header(kid(a)[:42], "activation")), release.CodeMalformed},
 		"no kid":                {one, headed(`{"alg":"ES256","typ":"gatehouse-activation+json"}`), release.CodeMalformed},
 		"no typ":                {one, headed(`{"alg":"ES256","kid":"` + kid(a) + `"}`), release.CodeMalformed},
 		"typ JWT":               {one, headed(`{"alg":"ES256","kid":"` + kid(a) + `","typ":"JWT"}`), release.CodeMalformed},
