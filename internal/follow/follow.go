@@ -82,6 +82,7 @@ type Follower struct {
 	mu       sync.Mutex
 	flight   *flight   // the check under way
 	due      time.Time // when the next one is
+	asked    time.Time // when a request last came
 	seen     int64     // the highest sequence that was verified
 	failures int       // checks in a row
 	failure  error     // of the last check
@@ -123,6 +124,7 @@ type flight struct {
 	began  time.Time
 	cancel context.CancelFunc
 	done   chan struct{}
+	slept  bool        // what began it came after a pause of more than a refresh
 	waited atomic.Bool // a request has spent its budget on it, or is about to
 	newer  atomic.Bool // the store holds another activation, verified, and it is being loaded
 }
@@ -165,8 +167,10 @@ func (f *Follower) Start(ctx context.Context, now time.Time) {
 func (f *Follower) Held(now time.Time) *authorizer.Generation {
 	now = now.Round(0) // the monotonic clock stands still while Lambda freezes the process
 	f.mu.Lock()
-	if f.isDue(now) {
-		f.begin(now)
+	slept := now.Sub(f.asked).Abs() > f.c.Refresh
+	f.asked = now
+	if slept || f.isDue(now) {
+		f.begin(now, slept)
 	}
 	f.mu.Unlock()
 	if s := f.state.Load(); s != nil {
@@ -175,7 +179,8 @@ func (f *Follower) Held(now time.Time) *authorizer.Generation {
 	return nil
 }
 
-// isDue wants the lock held. A check that was frozen for longer than any may last is no longer under way.
+// isDue wants the lock held. A check that was frozen for longer than any may last is no longer under way; nor is one that
+// an instance slept over, which Held knows: the answer that it waits for may be as old as its question.
 func (f *Follower) isDue(now time.Time) bool {
 	if f.flight != nil {
 		return now.Sub(f.flight.began).Abs() > flightLimit
@@ -184,12 +189,12 @@ func (f *Follower) isDue(now time.Time) bool {
 }
 
 // begin wants the lock held.
-func (f *Follower) begin(now time.Time) {
+func (f *Follower) begin(now time.Time, slept bool) {
 	if f.flight != nil {
 		f.flight.cancel()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), flightLimit)
-	fl := &flight{began: now, cancel: cancel, done: make(chan struct{})}
+	fl := &flight{began: now, cancel: cancel, done: make(chan struct{}), slept: slept}
 	f.flight = fl
 	go f.fly(ctx, fl)
 }
@@ -213,7 +218,7 @@ func (f *Follower) Current(ctx context.Context, now time.Time) (*authorizer.Gene
 	case !s.within(f.c.MaxStale, now):
 		return nil, authorizer.Unavailable("policy_stale", fmt.Errorf("not confirmed for %s, at most %s: %w",
 			now.Sub(s.confirmed).Truncate(time.Second), f.c.MaxStale, orUnderWay(failure)))
-	case under != nil && under.newer.Load() && !f.recent(s, now):
+	case under != nil && under.newer.Load() && under.slept:
 		return nil, authorizer.Unavailable("policy_replaced", errors.New("the new one is still being loaded"))
 	}
 	return s.at(now), nil
@@ -226,11 +231,8 @@ func orUnderWay(failure error) error {
 	return failure
 }
 
-// recent says that a state was confirmed as lately as a busy instance's is: it may answer while its successor is loaded.
-// An instance that slept for longer must not, once it knows.
-func (f *Follower) recent(s *state, now time.Time) bool { return s.within(2*f.c.Refresh, now) }
-
-// await gives a check the time that this request has for it.
+// await gives a check the time that this request has for it. An instance that was asked within the last refresh may answer
+// by what it holds while the successor is loaded. One that slept for longer must not, once it knows.
 func (f *Follower) await(ctx context.Context, fl *flight, now time.Time) {
 	s := f.state.Load()
 	if s == nil || !s.within(f.c.MaxStale, now) {
@@ -240,7 +242,7 @@ func (f *Follower) await(ctx context.Context, fl *flight, now time.Time) {
 	if fl.waited.CompareAndSwap(false, true) {
 		wait(ctx, fl, Budget)
 	}
-	if s = f.state.Load(); fl.newer.Load() && !f.recent(s, now) {
+	if fl.newer.Load() && fl.slept {
 		wait(ctx, fl, patience)
 	}
 }

@@ -344,11 +344,22 @@ func TestASlowLoad(t *testing.T) {
 		w.wants(f, "v2")
 
 		w.active(3, "v3")
-		time.Sleep(5 * refresh) // asleep
+		time.Sleep(refresh + time.Second) // asleep
 		w.wants(f, "v3")
 
+		// Busy, for all that it takes: no request fails.
+		w.slow = 9 * time.Second
+		w.active(4, "v1")
+		w.wants(f, "v3")
+		time.Sleep(refresh)
+		for range 9 {
+			w.wants(f, "v3")
+			time.Sleep(time.Second)
+		}
+		w.wants(f, "v1")
+
 		w.slow = 5 * time.Second
-		w.active(4, "v4")
+		w.active(5, "v4")
 		time.Sleep(5 * refresh)
 		w.wants(f, "policy_replaced")
 		time.Sleep(3 * time.Second)
@@ -374,6 +385,26 @@ func TestAFrozenCheckIsBegunAnew(t *testing.T) {
 		time.Sleep(time.Minute) // the first one ends, and changes nothing
 		if got := w.name(f.Held(thawed).Revision); got != "v2" {
 			t.Errorf("holds %s", got)
+		}
+	})
+}
+
+// Nor is one that the function slept over for more than a refresh, be it ever so young: what it is about to hear may be what
+// was active before.
+func TestACheckThatWasSleptOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.active(1, "v1")
+		f := w.started(func(c *follow.Config) { c.Refresh = time.Second })
+		w.delay = 2 * time.Second
+		time.Sleep(time.Second)
+		w.wants(f, "v1")
+		w.set(func() { w.delay = 0 })
+		w.active(2, "v2")
+		thawed := time.Now().Add(1100 * time.Millisecond)
+		f.Held(thawed)
+		if g, err := f.Current(t.Context(), thawed); err != nil || w.name(g.Revision) != "v2" {
+			t.Errorf("got %v, %v", g, err)
 		}
 	})
 }
