@@ -82,7 +82,7 @@ type Follower struct {
 	mu       sync.Mutex
 	flight   *flight   // the check under way
 	due      time.Time // when the next one is
-	asked    time.Time // when a request last came
+	asked    time.Time // when a request last came, or had waited
 	seen     int64     // the highest sequence that was verified
 	failures int       // checks in a row
 	failure  error     // of the last check
@@ -206,10 +206,12 @@ func (f *Follower) Current(ctx context.Context, now time.Time) (*authorizer.Gene
 	f.mu.Lock()
 	fl := f.flight
 	f.mu.Unlock()
+	began := time.Now()
 	if fl != nil {
 		f.await(ctx, fl, now)
 	}
 	f.mu.Lock()
+	f.asked = now.Add(time.Since(began)) // what is decided, is as of now
 	s, failure, under := f.state.Load(), f.failure, f.flight
 	f.mu.Unlock()
 	switch {

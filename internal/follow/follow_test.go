@@ -409,6 +409,27 @@ func TestACheckThatWasSleptOver(t *testing.T) {
 	})
 }
 
+// What a request waits is no sleep: a refresh that is shorter than that never begins the same check anew.
+func TestAWaitIsNoSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.active(1, "v1")
+		f := w.started(func(c *follow.Config) { c.Refresh = follow.Budget / 2 })
+		w.delay = 2 * follow.Budget
+		w.active(2, "v2")
+		time.Sleep(follow.Budget / 2)
+		w.wants(f, "v1")
+		time.Sleep(follow.Budget / 4)
+		w.wants(f, "v1")
+		time.Sleep(4 * follow.Budget) // asleep
+		w.delay = 0
+		w.wants(f, "v2")
+		if w.gets != 3 {
+			t.Errorf("%d calls", w.gets)
+		}
+	})
+}
+
 // A clock that jumped back confirms nothing.
 func TestAClockThatRunsBackwards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
