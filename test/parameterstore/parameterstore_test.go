@@ -348,9 +348,13 @@ func TestFaults(t *testing.T) {
 	if began := time.Now(); get() != "" || time.Since(began) < 50*time.Millisecond {
 		t.Error("no delay")
 	}
-	s.Fault(parameterstore.Faults{Writing: 200 * time.Millisecond})
+	s.Fault(parameterstore.Faults{Writing: 500 * time.Millisecond})
+	s.Reset()
 	first := make(chan string)
 	go func() { first <- put("/d") }()
+	for s.Calls()["PutParameter"] == 0 {
+		time.Sleep(50 * time.Millisecond)
+	}
 	time.Sleep(50 * time.Millisecond)
 	expect(put("/d"), <-first)("TooManyUpdates", "")
 

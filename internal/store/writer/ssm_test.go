@@ -2,6 +2,7 @@ package writer_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,53 @@ func holds(t *testing.T, s *parameterstore.Server, key, want string) {
 	if got, _ := s.Get(root + "/" + key); got != want {
 		t.Errorf("%s holds %q, want %q", key, got, want)
 	}
+}
+
+// Every request is exactly this: nothing but active is overwritten, the tier is never left to the account's default.
+func TestWhatIsSent(t *testing.T) {
+	var sent []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		sent = append(sent, strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.")+" "+string(body))
+		_, _ = io.WriteString(w, "{}")
+	}))
+	t.Cleanup(s.Close)
+	_, w := backend{address: "ssm:" + root, env: []string{
+		"AWS_ENDPOINT_URL=" + s.URL, "AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b",
+	}}.open(t)
+	must(t, w.Create(t.Context(), "a/1", "v"))
+	must(t, w.CreateSecret(t.Context(), "a/1", "v", ""))
+	must(t, w.CreateSecret(t.Context(), "a/1", "v", "alias/k"))
+	must(t, w.Activate(t.Context(), "v"))
+	_, err := w.List(t.Context(), "a/")
+	must(t, err)
+	must(t, w.Delete(t.Context(), []string{"a/2", "a/1", "a/2"}))
+	for i, want := range []string{
+		`PutParameter {"DataType":"text","Name":"/gatehouse/test/a/1","Overwrite":false,"Tier":"Standard","Type":"String","Value":"v"}`,
+		`PutParameter {"DataType":"text","Name":"/gatehouse/test/a/1","Overwrite":false,"Tier":"Standard","Type":"SecureString","Value":"v"}`,
+		`PutParameter {"DataType":"text","KeyId":"alias/k","Name":"/gatehouse/test/a/1","Overwrite":false,"Tier":"Standard","Type":"SecureString","Value":"v"}`,
+		`PutParameter {"DataType":"text","Name":"/gatehouse/test/active","Overwrite":true,"Tier":"Standard","Type":"String","Value":"v"}`,
+		`GetParametersByPath {"MaxResults":10,"Path":"/gatehouse/test/a","Recursive":true,"WithDecryption":true}`,
+		`DeleteParameters {"Names":["/gatehouse/test/a/1","/gatehouse/test/a/2"]}`,
+	} {
+		if i >= len(sent) || sorted(t, sent[i]) != want {
+			t.Errorf("request %d: got %q, want %s", i, sent, want)
+		}
+	}
+}
+
+// sorted spells a request with its members in order.
+func sorted(t *testing.T, request string) string {
+	t.Helper()
+	operation, body, _ := strings.Cut(request, " ")
+	var members map[string]any
+	must(t, json.Unmarshal([]byte(body), &members))
+	text, err := json.Marshal(members)
+	must(t, err)
+	return operation + " " + string(text)
 }
 
 func TestOpenFaults(t *testing.T) {
@@ -101,21 +149,16 @@ func TestThrottledWrites(t *testing.T) {
 	s.Fault(parameterstore.Faults{Throttle: 2})
 	must(t, w.Create(t.Context(), "releases/1", "one"))
 	s.Fault(parameterstore.Faults{Throttle: parameterstore.All})
-	for range 3 {
-		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
-		_, listErr := w.List(ctx, "")
+	for op, act := range map[string]func(context.Context) error{
+		"create releases/2": func(ctx context.Context) error { return w.Create(ctx, "releases/2", secret) },
+		"create auth0/d/1":  func(ctx context.Context) error { return w.CreateSecret(ctx, "auth0/d/1", secret, "") },
+		"write active":      func(ctx context.Context) error { return w.Activate(ctx, secret) },
+		"delete 1 keys":     func(ctx context.Context) error { return w.Delete(ctx, []string{"releases/1"}) },
+		"list releases/":    func(ctx context.Context) error { _, err := w.List(ctx, "releases/"); return err },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+		refused(t, act(ctx), nil, "ssm:"+root, op, "ThrottlingException")
 		cancel()
-		for op, act := range map[string]func(context.Context) error{
-			"create":    func(ctx context.Context) error { return w.Create(ctx, "releases/2", secret) },
-			"write":     func(ctx context.Context) error { return w.Activate(ctx, secret) },
-			"delete":    func(ctx context.Context) error { return w.Delete(ctx, []string{"releases/1"}) },
-			"list":      func(context.Context) error { return listErr },
-			"create a ": func(ctx context.Context) error { return w.CreateSecret(ctx, "a", secret, "") },
-		} {
-			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
-			refused(t, act(ctx), nil, "ssm:"+root, strings.TrimSpace(op), "ThrottlingException")
-			cancel()
-		}
 	}
 }
 
@@ -124,7 +167,7 @@ func TestUnreadableExisting(t *testing.T) {
 	s, w := twin(t)
 	must(t, w.Create(t.Context(), "releases/1", "one"))
 	s.Fault(parameterstore.Faults{Only: "GetParameter", Throttle: parameterstore.All})
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
 	defer cancel()
 	refused(t, w.Create(ctx, "releases/1", "one"), nil, "create releases/1", "it exists, but cannot be read", "ThrottlingException")
 }
