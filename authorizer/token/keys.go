@@ -97,7 +97,7 @@ func parseKeys(doc []byte, algorithms []string) (keySet, error) {
 		return nil, fmt.Errorf("parse jwks: %d keys, at most %d", len(entries), maxKeys)
 	}
 	keys, twice := keySet{}, map[string]bool{}
-	left := []error{errors.New("parse jwks: no usable key")}
+	left := []error{errNoKey}
 	for i, entry := range entries {
 		kid, k, err := parseKey(entry, algorithms)
 		if err != nil {
@@ -123,6 +123,8 @@ func parseKeys(doc []byte, algorithms []string) (keySet, error) {
 	}
 	return keys, nil
 }
+
+var errNoKey = errors.New("parse jwks: no usable key")
 
 // parseKey reads one JWK that is to verify signatures.
 func parseKey(entry any, algorithms []string) (kid string, k *key, err error) {

@@ -52,6 +52,13 @@ var verbs = []verb{
 	{"can-i", "whether somebody may do something, or all that they may do", canI},
 	{"explain", "why a request was decided as it was", explain},
 	{"test", "Rego tests with coverage", test},
+	{"keygen", "a key that signs releases, or the set of those that count", keygen},
+	{"publish", "the policies of a directory into the store, as a signed release", publish},
+	{"sign", "a further signature on a release", sign},
+	{"activate", "a release becomes what functions decide by", activate},
+	{"candidate", "a release is tried beside the active one, and never answers", candidate},
+	{"rollback", "what was active before becomes so again", rollback},
+	{"auth0", "an Auth0 configuration: check it, put it into the store", auth0},
 }
 
 func main() {

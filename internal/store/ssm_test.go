@@ -282,7 +282,7 @@ func TestFaultsThatStay(t *testing.T) {
 		"throttled": {parameterstore.Faults{Throttle: parameterstore.All}, 3, "ThrottlingException"},
 		"lost":      {parameterstore.Faults{Lose: parameterstore.All}, 3, "EOF"},
 		"truncated": {parameterstore.Faults{Truncate: parameterstore.All}, 3, "unexpected EOF"},
-		"down":      {parameterstore.Faults{Down: true}, 0, "request send failed"},
+		"down":      {parameterstore.Faults{Down: true}, 0, "EOF"},
 		"hung":      {parameterstore.Faults{Delay: time.Minute}, 3, "Client.Timeout exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {

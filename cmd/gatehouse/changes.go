@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"gatehouse/internal/release"
+)
+
+// The changes that verbs make to what is active. Each gives the same activation for the same store, so that several
+// signers sign the same bytes.
+
+// toRelease makes a release active. The Auth0 configuration stays unless another is given, the candidate unless it is this
+// release. With an end it is a break-glass activation, and what is active now takes over again then.
+func (l *ledger) toRelease(n int64, auth0 *release.Content, until *time.Time) change {
+	return func(ctx context.Context, b *book) (release.Activation, error) {
+		var a release.Activation
+		target, err := l.released(ctx, b, n)
+		if err != nil {
+			return a, err
+		}
+		a.Release, a.Bundle = target.Release, target.Bundle
+		last := b.last()
+		switch {
+		case auth0 != nil:
+			a.Auth0 = *auth0
+		case last == nil:
+			return a, refused("nothing is active yet, so there is no Auth0 configuration to go on with: --auth0 FILE gives it")
+		default:
+			a.Auth0 = last.Auth0
+			if err := l.check(ctx, "auth0", a.Auth0, isAuth0(a.Auth0.Digest)); err != nil {
+				return a, err
+			}
+		}
+		if last != nil && last.Candidate != nil && last.Candidate.Release != n {
+			a.Candidate = last.Candidate
+		}
+		if until == nil {
+			return a, nil
+		}
+		if last == nil {
+			return a, refused("nothing is active yet that could take over at the end")
+		}
+		a.NotAfter, a.Fallback = until, last.Fallback
+		if a.Fallback == nil {
+			a.Fallback = &release.Target{Release: last.Release, Bundle: last.Bundle}
+		}
+		return a, nil
+	}
+}
+
+// back makes active again, policy and configuration, what was so before: the newest activation below the present one that
+// says something else.
+func (l *ledger) back() change {
+	return func(ctx context.Context, b *book) (release.Activation, error) {
+		last := b.last()
+		if last == nil {
+			return release.Activation{}, refused("nothing is active yet")
+		}
+		numbers := sorted(b.activations)
+		for i := range numbers {
+			s := b.activations[numbers[len(numbers)-1-i]]
+			if s.says.Sequence >= last.Sequence || !b.complete(s.signers) || s.says.Bundle == last.Bundle && s.says.Auth0 == last.Auth0 {
+				continue
+			}
+			a := release.Activation{Release: s.says.Release, Bundle: s.says.Bundle, Auth0: s.says.Auth0}
+			if err := l.check(ctx, "bundles", a.Bundle, isBundle(ctx, a.Bundle.Digest)); err != nil {
+				return a, err
+			}
+			return a, l.check(ctx, "auth0", a.Auth0, isAuth0(a.Auth0.Digest))
+		}
+		return release.Activation{}, refused("nothing else was active before activation %d", last.Sequence)
+	}
+}
+
+// backTo makes a release active again with the present configuration, without candidate and without end.
+func (l *ledger) backTo(n int64) change {
+	return func(ctx context.Context, b *book) (release.Activation, error) {
+		a, err := l.toRelease(n, nil, nil)(ctx, b)
+		a.Candidate = nil
+		return a, err
+	}
+}
+
+// withCandidate changes the candidate alone; 0 is none.
+func (l *ledger) withCandidate(n int64) change {
+	return func(ctx context.Context, b *book) (release.Activation, error) {
+		last := b.last()
+		if last == nil {
+			return release.Activation{}, refused("nothing is active yet that a candidate could be held against")
+		}
+		a := *last
+		if a.Candidate = nil; n == 0 {
+			return a, nil
+		}
+		target, err := l.released(ctx, b, n)
+		if target.Bundle == a.Bundle {
+			return a, refused("release %d is what is active", n)
+		}
+		a.Candidate = &target
+		return a, err
+	}
+}
+
+// withAuth0 changes the Auth0 configuration alone.
+func (l *ledger) withAuth0(c release.Content) change {
+	return func(_ context.Context, b *book) (release.Activation, error) {
+		last := b.last()
+		if last == nil {
+			return release.Activation{}, errNothingActive
+		}
+		a := *last
+		a.Auth0 = c
+		return a, nil
+	}
+}
+
+var errNothingActive = refused("nothing is active yet")
+
+// changed names what differs between two activations, for people; nil is nothing before.
+func changed(before *release.Activation, now release.Activation) []string {
+	var was release.Activation
+	if before != nil {
+		was = *before
+	}
+	var names []string
+	for _, f := range []struct {
+		name string
+		same bool
+	}{
+		{"policy", was.Bundle == now.Bundle},
+		{"auth0", was.Auth0 == now.Auth0},
+		{"candidate", reflect.DeepEqual(was.Candidate, now.Candidate)},
+		{"end", reflect.DeepEqual(was.NotAfter, now.NotAfter)},
+	} {
+		if !f.same {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}

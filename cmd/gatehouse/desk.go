@@ -1,0 +1,260 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatehouse/internal/release"
+	"gatehouse/internal/release/kms"
+	"gatehouse/internal/store"
+	"gatehouse/internal/store/writer"
+)
+
+// desk is what the verbs of the store have in common: which store, for whom, trusted by what, signed with what. What flags
+// leave out is the function's environment.
+type desk struct {
+	store, stage, account, trust *string
+	threshold                    *int
+	keys                         *keyList // nil: the verb signs nothing
+	json                         *bool
+}
+
+// keyList is a flag that may be given several times.
+type keyList []string
+
+func (k *keyList) String() string     { return strings.Join(*k, ",") }
+func (k *keyList) Set(v string) error { *k = append(*k, v); return nil }
+
+func deskFlags(f *flag.FlagSet, signs bool, document string) *desk {
+	d := &desk{
+		store:     f.String("store", "", "`address` of the store, ssm:/gatehouse/prod or file:DIR (default $GATEHOUSE_STORE)"),
+		stage:     f.String("stage", "", "`stage` that the statements are for (default $GATEHOUSE_STAGE, or dev)"),
+		account:   f.String("account", "", "AWS account that they are for, 12 `digits` (default: the one of $GATEHOUSE_APIS)"),
+		trust:     f.String("trust", "", "`file` with the JWKS of the keys that count (default: the JWKS in $GATEHOUSE_TRUST)"),
+		threshold: f.Int("threshold", 0, "`number` of them that must sign (default $GATEHOUSE_THRESHOLD, or 1)"),
+		json:      f.Bool("json", false, "print the report as JSON (docs/schema/"+document+")"),
+	}
+	if signs {
+		d.keys = new(keyList)
+		f.Var(d.keys, "key", "release `key` to sign with: a file of `gatehouse keygen`, or kms:KEY-ID; several may be given")
+	}
+	return d
+}
+
+// open gives the ledger and the keys. Everything that is missing or wrong is named at once, before anything is written.
+func (d *desk) open(ctx context.Context, env []string) (*ledger, []release.Signer, error) {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	address := cmp.Or(*d.store, setting(env, "GATEHOUSE_STORE"))
+	if address == "" {
+		fault("no store: --store or GATEHOUSE_STORE")
+	} else if _, err := store.ParseAddress(address); err != nil {
+		fault("%w", err)
+	}
+	l := &ledger{scope: release.Scope{Account: *d.account, Stage: cmp.Or(*d.stage, setting(env, "GATEHOUSE_STAGE"), "dev")}}
+	if l.scope.Account == "" {
+		accounts := accountsOf(setting(env, "GATEHOUSE_APIS"))
+		if len(accounts) != 1 {
+			fault("no account: --account, or GATEHOUSE_APIS with APIs of one account (it has %d)", len(accounts))
+		} else {
+			l.scope.Account = accounts[0]
+		}
+	}
+	jwks, err := d.trusted(env)
+	if err != nil {
+		fault("%w", err)
+	}
+	threshold := *d.threshold
+	if text := setting(env, "GATEHOUSE_THRESHOLD"); threshold == 0 && text != "" {
+		if threshold, err = strconv.Atoi(text); err != nil {
+			fault("GATEHOUSE_THRESHOLD: %q is no number", text)
+		}
+	}
+	if jwks != nil {
+		if l.trust, err = release.ParseTrust(jwks, cmp.Or(threshold, 1)); err != nil {
+			fault("%w", err)
+		}
+	}
+	var keys []release.Signer
+	if d.keys != nil {
+		keys = d.signers(ctx, l.trust, fault)
+	}
+	if len(faults) > 0 {
+		return nil, nil, &result{exitUsage, errors.Join(faults...)}
+	}
+	if l.reader, err = writer.OpenReader(ctx, address); err != nil {
+		return nil, nil, err
+	}
+	if l.writer, err = writer.Open(ctx, address); err != nil {
+		return nil, nil, err
+	}
+	l.scope.Root = l.reader.Root()
+	return l, keys, nil
+}
+
+func (d *desk) trusted(env []string) ([]byte, error) {
+	if *d.trust != "" {
+		return os.ReadFile(*d.trust)
+	}
+	if text := setting(env, "GATEHOUSE_TRUST"); text != "" {
+		return []byte(text), nil
+	}
+	return nil, errors.New("no trusted keys: --trust FILE or GATEHOUSE_TRUST; `gatehouse keygen` prints them")
+}
+
+// signers loads the keys. One that is not trusted would sign for nothing.
+func (d *desk) signers(ctx context.Context, trust release.Trust, fault func(string, ...any)) []release.Signer {
+	if len(*d.keys) == 0 {
+		fault("no key to sign with: --key FILE or --key kms:KEY-ID")
+	}
+	var keys []release.Signer
+	for _, name := range *d.keys {
+		key, err := openKey(ctx, name)
+		if err != nil {
+			fault("--key %s: %w", name, err)
+			continue
+		}
+		if kid := release.KeyID(key.Public().(*ecdsa.PublicKey)); trust.Threshold() > 0 && !slices.Contains(trust.KeyIDs(), kid) {
+			fault("--key %s: key %s is not one of the trusted keys: its signature would count for nothing", name, kid)
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// openKey opens a key of a file or of KMS.
+func openKey(ctx context.Context, name string) (release.Signer, error) {
+	if id, ok := strings.CutPrefix(name, "kms:"); ok {
+		return kms.Open(ctx, id)
+	}
+	return release.LoadKey(name)
+}
+
+// setting is a variable of an environment; the last of several counts.
+func setting(env []string, name string) string {
+	for _, entry := range slices.Backward(env) {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+func accountsOf(apis string) []string {
+	var accounts []string
+	for pair := range strings.SplitSeq(apis, ",") {
+		if account, _, ok := strings.Cut(pair, "/"); ok {
+			accounts = append(accounts, account)
+		}
+	}
+	slices.Sort(accounts)
+	return slices.Compact(accounts)
+}
+
+// number reads the argument of a verb that is a release's number.
+func number(text, what string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 1 {
+		return 0, misused("%q: want the number of a %s", text, what)
+	}
+	return n, nil
+}
+
+// releaseReport is what publish and sign print with --json (docs/schema/release-report.json).
+type releaseReport struct {
+	Version   string          `json:"version"`
+	Release   int64           `json:"release"`
+	Bundle    release.Content `json:"bundle"`
+	Engine    string          `json:"engine"`
+	Signers   []string        `json:"signers"`
+	Threshold int             `json:"threshold"`
+	Complete  bool            `json:"complete"` // enough signatures: it can be activated
+}
+
+func (d *desk) reportRelease(w io.Writer, l *ledger, s *statement[release.Release]) error {
+	r := releaseReport{reportVersion, s.says.Number, s.says.Bundle, s.says.Engine, s.signers, l.trust.Threshold(), len(s.signers) >= l.trust.Threshold()}
+	if *d.json {
+		return writeJSON(w, r)
+	}
+	next := fmt.Sprintf("gatehouse activate %d", r.Release)
+	if !r.Complete {
+		next = fmt.Sprintf("another signer runs `gatehouse sign %d`", r.Release)
+	}
+	_, err := fmt.Fprintf(w, "release   %d\nbundle    %s, %d parts\nsigned    %d of %d: %s\nnext      %s\n",
+		r.Release, r.Bundle.Digest, r.Bundle.Parts, len(r.Signers), r.Threshold, strings.Join(r.Signers, " "), next)
+	return err
+}
+
+// activationReport is what activate, rollback, candidate and auth0 put print with --json (docs/schema/activation-report.json).
+type activationReport struct {
+	Version   string              `json:"version"`
+	Active    bool                `json:"active"` // it took effect; otherwise signatures are missing
+	Says      release.Activation  `json:"activation"`
+	Before    *release.Activation `json:"before,omitempty"`
+	Changed   []string            `json:"changed"`
+	Signers   []string            `json:"signers"`
+	Threshold int                 `json:"threshold"`
+	Noted     string              `json:"noted,omitempty"` // why what stood in active did not count
+	Flushed   []string            `json:"flushed,omitempty"`
+}
+
+func (d *desk) reportActivation(w io.Writer, l *ledger, a *activated, flushed []string) error {
+	r := activationReport{
+		Version: reportVersion, Active: a.effect, Says: a.says, Before: a.before, Changed: changed(a.before, a.says), Signers: a.signers,
+		Threshold: l.trust.Threshold(), Flushed: flushed,
+	}
+	if a.noted != nil {
+		r.Noted = a.noted.Error()
+	}
+	if r.Changed == nil {
+		r.Changed = []string{}
+	}
+	if *d.json {
+		return writeJSON(w, r)
+	}
+	var b strings.Builder
+	if r.Noted != "" {
+		fmt.Fprintf(&b, "note      what stood in active did not count: %s\n", r.Noted)
+	}
+	state := "active   "
+	if !r.Active {
+		state = "proposed "
+	}
+	fmt.Fprintf(&b, "%s activation %d: release %d, bundle %s, auth0 %s\n", state, r.Says.Sequence, r.Says.Release, short12(r.Says.Bundle.Digest), short12(r.Says.Auth0.Digest))
+	if r.Says.NotAfter != nil {
+		fmt.Fprintf(&b, "until     %s, then release %d\n", r.Says.NotAfter.Format(time.RFC3339), r.Says.Fallback.Release)
+	}
+	if r.Says.Candidate != nil {
+		fmt.Fprintf(&b, "candidate release %d\n", r.Says.Candidate.Release)
+	}
+	if r.Before != nil {
+		fmt.Fprintf(&b, "before    activation %d: release %d, bundle %s, auth0 %s\n", r.Before.Sequence, r.Before.Release, short12(r.Before.Bundle.Digest), short12(r.Before.Auth0.Digest))
+	}
+	if len(r.Changed) == 0 {
+		fmt.Fprintf(&b, "changed   nothing\n")
+	} else {
+		fmt.Fprintf(&b, "changed   %s\n", strings.Join(r.Changed, ", "))
+	}
+	fmt.Fprintf(&b, "signed    %d of %d: %s\n", len(r.Signers), r.Threshold, strings.Join(r.Signers, " "))
+	if !r.Active {
+		fmt.Fprintf(&b, "next      another signer runs the same command with another --key; nothing has changed yet\n")
+	}
+	for _, api := range flushed {
+		fmt.Fprintf(&b, "flushed   %s\n", api)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// short12 is the beginning of a digest, for people.
+func short12(digest string) string { return digest[:min(12, len(digest))] }

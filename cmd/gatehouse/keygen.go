@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"os"
+	"strings"
+
+	"gatehouse/internal/release"
+)
+
+// keygen makes a release key, or the trust set of several.
+func keygen(ctx context.Context, args []string, s stdio) error {
+	f := flags("keygen", "FILE | --public KEY...")
+	public := f.Bool("public", false, "print one JWKS of the public keys of several: files of private or public keys, or kms:KEY-ID")
+	if err := parse(f, args, 64, s.out); err != nil {
+		return err
+	}
+	if f.NArg() == 0 || !*public && f.NArg() != 1 {
+		return misused("want the one file to write the new key to, or --public and keys")
+	}
+	var keys []*ecdsa.PublicKey
+	if *public {
+		for _, name := range f.Args() {
+			of, err := publicKeys(ctx, name)
+			if err != nil {
+				return refused("%s: %w", name, err)
+			}
+			keys = append(keys, of...)
+		}
+	} else {
+		jwk, err := release.GenerateKey()
+		if err != nil {
+			return err
+		}
+		if err := release.WriteKey(f.Arg(0), jwk); err != nil {
+			return refused("%w", err)
+		}
+		if keys, err = release.PublicKeys(jwk); err != nil {
+			return err
+		}
+	}
+	jwks, err := release.PublicJWKS(keys...)
+	if err != nil {
+		return refused("%w", err)
+	}
+	_, err = s.out.Write(append(jwks, '\n'))
+	return err
+}
+
+// publicKeys gives the public keys of a file or of KMS. A private one is read with all the care that signing takes.
+func publicKeys(ctx context.Context, name string) ([]*ecdsa.PublicKey, error) {
+	if strings.HasPrefix(name, "kms:") {
+		key, err := openKey(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return []*ecdsa.PublicKey{key.Public().(*ecdsa.PublicKey)}, nil
+	}
+	doc, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return release.PublicKeys(doc)
+}
