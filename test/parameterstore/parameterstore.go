@@ -226,11 +226,8 @@ const maxRequest = 1 << 20
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	operation := operationOf(r)
 	met := s.meet(operation)
-	if met.down {
-		panic(http.ErrAbortHandler)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	if err != nil {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest)) // unread, it would make a reset of the closing
+	if err != nil || met.down {
 		panic(http.ErrAbortHandler)
 	}
 	if met.delay > 0 {
