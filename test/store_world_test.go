@@ -40,7 +40,7 @@ const (
 )
 
 // storeRefresh is GATEHOUSE_REFRESH of the processes here, but where a test says otherwise.
-const storeRefresh = 200 * time.Millisecond
+const storeRefresh = 150 * time.Millisecond
 
 // soon is how long anything may take that must come about.
 const soon = 20 * time.Second
@@ -534,7 +534,7 @@ func (p *instance) keeps(want, code string) follow.Status {
 		}
 		return nil
 	}
-	for end, left := time.Now().Add(soon), 4; left > 0; time.Sleep(10 * time.Millisecond) {
+	for end, left := time.Now().Add(soon), 3; left > 0; time.Sleep(10 * time.Millisecond) {
 		if got := p.by(); got != want {
 			p.w.t.Fatalf("answered by %s, want %s", got, want)
 		}
