@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"reflect"
+	"slices"
 	"time"
 
 	"gatehouse/internal/release"
@@ -51,17 +52,21 @@ func (l *ledger) toRelease(n int64, auth0 *release.Content, until *time.Time) ch
 }
 
 // back makes active again, policy and configuration, what was so before: the newest activation below the present one that
-// says something else.
+// says something else, and not for a while only. The present one is what functions decide by; where that does not count, the
+// last activation that was complete becomes active again.
 func (l *ledger) back() change {
 	return func(ctx context.Context, b *book) (release.Activation, error) {
 		last := b.last()
 		if last == nil {
-			return release.Activation{}, refused("nothing is active yet")
+			return release.Activation{}, errNothingActive
 		}
-		numbers := sorted(b.activations)
-		for i := range numbers {
-			s := b.activations[numbers[len(numbers)-1-i]]
-			if s.says.Sequence >= last.Sequence || !b.complete(s.signers) || s.says.Bundle == last.Bundle && s.says.Auth0 == last.Auth0 {
+		if b.active != nil {
+			last = &b.active.says
+		}
+		for _, n := range slices.Backward(sorted(b.activations)) {
+			s := b.activations[n]
+			other := n < last.Sequence && (s.says.Bundle != last.Bundle || s.says.Auth0 != last.Auth0)
+			if !b.complete(s.signers) || s.says.NotAfter != nil || b.active != nil && !other {
 				continue
 			}
 			a := release.Activation{Release: s.says.Release, Bundle: s.says.Bundle, Auth0: s.says.Auth0}
@@ -70,8 +75,19 @@ func (l *ledger) back() change {
 			}
 			return a, l.check(ctx, "auth0", a.Auth0, isAuth0(a.Auth0.Digest))
 		}
-		return release.Activation{}, refused("nothing else was active before activation %d", last.Sequence)
+		return release.Activation{}, refused("nothing else was active before activation %d: `gatehouse status` lists the releases, and `gatehouse rollback N` takes one", last.Sequence)
 	}
+}
+
+// inForce is an activation without an end that has passed: what then took over stands in its place.
+func inForce(a release.Activation, now time.Time) release.Activation {
+	if a.NotAfter != nil && !a.NotAfter.After(now) {
+		a.Release, a.Bundle, a.NotAfter, a.Fallback = a.Fallback.Release, a.Fallback.Bundle, nil, nil
+	}
+	if a.Candidate != nil && a.Candidate.Bundle == a.Bundle {
+		a.Candidate = nil
+	}
+	return a
 }
 
 // backTo makes a release active again with the present configuration, without candidate and without end.
@@ -90,13 +106,13 @@ func (l *ledger) withCandidate(n int64) change {
 		if last == nil {
 			return release.Activation{}, refused("nothing is active yet that a candidate could be held against")
 		}
-		a := *last
+		a := inForce(*last, time.Now())
 		if a.Candidate = nil; n == 0 {
 			return a, nil
 		}
 		target, err := l.released(ctx, b, n)
-		if target.Bundle == a.Bundle {
-			return a, refused("release %d is what is active", n)
+		if err == nil && target.Bundle == a.Bundle {
+			err = refused("release %d is what is active", n)
 		}
 		a.Candidate = &target
 		return a, err
@@ -105,18 +121,18 @@ func (l *ledger) withCandidate(n int64) change {
 
 // withAuth0 changes the Auth0 configuration alone.
 func (l *ledger) withAuth0(c release.Content) change {
-	return func(_ context.Context, b *book) (release.Activation, error) {
+	return func(ctx context.Context, b *book) (release.Activation, error) {
 		last := b.last()
 		if last == nil {
 			return release.Activation{}, errNothingActive
 		}
-		a := *last
+		a := inForce(*last, time.Now())
 		a.Auth0 = c
-		return a, nil
+		return a, l.check(ctx, "auth0", c, isAuth0(c.Digest))
 	}
 }
 
-var errNothingActive = refused("nothing is active yet")
+var errNothingActive = refused("nothing is active yet: `gatehouse activate N --auth0 FILE` is first")
 
 // changed names what differs between two activations, for people; nil is nothing before.
 func changed(before *release.Activation, now release.Activation) []string {

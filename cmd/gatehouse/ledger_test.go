@@ -1,0 +1,422 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gatehouse/internal/bundle"
+	"gatehouse/internal/release"
+	"gatehouse/internal/store"
+	"gatehouse/internal/store/writer"
+)
+
+// shop is a store with what is written to it: three policies, two configurations, two signers.
+type shop struct {
+	t        *testing.T
+	dir      string
+	address  string
+	trust    release.Trust
+	keys     []release.Signer
+	policies []*bundle.Bundle
+	configs  [][]byte
+}
+
+func newShop(t *testing.T, threshold int) *shop {
+	t.Helper()
+	s := &shop{t: t, dir: t.TempDir()}
+	s.address = "file:" + s.dir
+	var public []*ecdsa.PublicKey
+	for range 2 {
+		jwk, err := release.GenerateKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := release.ParseKey(jwk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.keys, public = append(s.keys, key), append(public, key.Public().(*ecdsa.PublicKey))
+	}
+	jwks, err := release.PublicJWKS(public...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.trust, err = release.ParseTrust(jwks, threshold); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	for n := range 3 {
+		dir := w.policies()
+		w.file("policies/authz/a/a.rego", fmt.Sprintf("package authz.a\n\nallow contains \"a%d\" if input.ok\n", n))
+		b, err := bundle.Read(os.DirFS(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.policies = append(s.policies, b)
+		doc, _ := strings.CutPrefix(w.env[0], "GATEHOUSE_AUTH0=")
+		s.configs = append(s.configs, []byte(strings.Repeat(" ", n)+doc))
+	}
+	return s
+}
+
+// ledger gives one of its own over the store, as each run of the program has.
+func (s *shop) ledger(wrap func(store.Writer) store.Writer) *ledger {
+	s.t.Helper()
+	reader, err := writer.OpenReader(s.t.Context(), s.address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	w, err := writer.Open(s.t.Context(), s.address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if wrap != nil {
+		w = wrap(w)
+	}
+	return &ledger{reader: reader, writer: w, trust: s.trust, scope: release.Scope{Account: "123456789012", Root: reader.Root(), Stage: "dev"}}
+}
+
+// must does a step that is no part of what is tested.
+func (s *shop) must(_ any, err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *shop) auth0(l *ledger, n int) release.Content {
+	s.t.Helper()
+	c, err := l.putAuth0(s.t.Context(), s.configs[n], l.writer.Create)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+// open is the store after two releases and the activation of the first.
+func (s *shop) open() {
+	s.t.Helper()
+	l := s.ledger(nil)
+	ctx := s.t.Context()
+	for _, b := range s.policies[:2] {
+		s.must(l.publish(ctx, b, s.keys))
+	}
+	c := s.auth0(l, 0)
+	s.must(l.activate(ctx, l.toRelease(1, &c, nil), s.keys))
+}
+
+// files is what is in the store, by file.
+func (s *shop) files() map[string]string {
+	s.t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(s.dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		found[strings.TrimPrefix(name, s.dir)] = string(content)
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return found
+}
+
+// restore puts the store back to what files gave.
+func (s *shop) restore(files map[string]string) {
+	s.t.Helper()
+	entries, err := os.ReadDir(s.dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(s.dir, e.Name())))
+	}
+	for name, content := range files {
+		full := filepath.Join(s.dir, name)
+		err = errors.Join(err, os.MkdirAll(filepath.Dir(full), 0o700), os.WriteFile(full, []byte(content), 0o600))
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// settled fails unless what is active is the highest complete claim, and everything that it names is there and good.
+func (s *shop) settled() release.Activation {
+	s.t.Helper()
+	ctx := s.t.Context()
+	l := s.ledger(nil)
+	b, err := l.read(ctx)
+	if err != nil || b.active == nil {
+		s.t.Fatal(err, b)
+	}
+	for n, c := range b.activations {
+		if b.complete(c.signers) && n > b.active.says.Sequence {
+			s.t.Errorf("activation %d is active, and %d is complete", b.active.says.Sequence, n)
+		}
+	}
+	s.must(nil, l.check(ctx, "bundles", b.active.says.Bundle, isBundle(ctx, b.active.says.Bundle.Digest)))
+	s.must(nil, l.check(ctx, "auth0", b.active.says.Auth0, isAuth0(b.active.says.Auth0.Digest)))
+	return b.active.says
+}
+
+var errKilled = errors.New("killed")
+
+// killed is a writer that ends with its n-th write: before it or, done, after it.
+type killed struct {
+	store.Writer
+	n     *int
+	after bool
+}
+
+func (k killed) die(write func() error) error {
+	*k.n--
+	switch {
+	case *k.n > 0:
+		return write()
+	case *k.n == 0 && k.after:
+		return errors.Join(write(), errKilled)
+	}
+	return errKilled
+}
+
+func (k killed) Create(ctx context.Context, key, value string) error {
+	return k.die(func() error { return k.Writer.Create(ctx, key, value) })
+}
+
+func (k killed) Activate(ctx context.Context, value string) error {
+	return k.die(func() error { return k.Writer.Activate(ctx, value) })
+}
+
+// writing are the runs that write.
+var writing = []struct {
+	name      string
+	threshold int
+	before    func(s *shop) // beside open
+	run       func(s *shop, l *ledger) (string, error)
+	activates bool
+}{
+	{"publish", 1, nil, func(s *shop, l *ledger) (string, error) {
+		return publishes(l.publish(s.t.Context(), s.policies[2], s.keys[:1]))
+	}, false},
+	{"publish, of two", 2, nil, func(s *shop, l *ledger) (string, error) {
+		return publishes(l.publish(s.t.Context(), s.policies[2], s.keys[:1]))
+	}, false},
+	{"sign", 2, func(s *shop) { s.must(s.ledger(nil).publish(s.t.Context(), s.policies[2], s.keys[:1])) }, func(s *shop, l *ledger) (string, error) {
+		return publishes(l.sign(s.t.Context(), 3, s.keys[1:]))
+	}, false},
+	{"activate", 1, nil, func(s *shop, l *ledger) (string, error) {
+		return activates(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+	}, true},
+	{"activate, the first of two", 2, nil, func(s *shop, l *ledger) (string, error) {
+		return activates(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+	}, false},
+	{"activate, the second of two", 2, func(s *shop) {
+		l := s.ledger(nil)
+		s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+	}, func(s *shop, l *ledger) (string, error) {
+		return activates(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[1:]))
+	}, true},
+	{"activate with a configuration", 1, nil, func(s *shop, l *ledger) (string, error) {
+		c, err := l.putAuth0(s.t.Context(), s.configs[1], l.writer.Create)
+		if err != nil {
+			return "", err
+		}
+		return activates(l.activate(s.t.Context(), l.toRelease(2, &c, nil), s.keys))
+	}, true},
+	{"auth0 put", 1, nil, func(s *shop, l *ledger) (string, error) {
+		c, err := l.putAuth0(s.t.Context(), s.configs[1], l.writer.Create)
+		if err != nil {
+			return "", err
+		}
+		return activates(l.activate(s.t.Context(), l.withAuth0(c), s.keys[:1]))
+	}, true},
+	{"candidate", 1, nil, func(s *shop, l *ledger) (string, error) {
+		return activates(l.activate(s.t.Context(), l.withCandidate(2), s.keys[:1]))
+	}, true},
+	{"rollback", 1, func(s *shop) {
+		l := s.ledger(nil)
+		s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys))
+	}, func(s *shop, l *ledger) (string, error) {
+		return activates(l.activate(s.t.Context(), l.back(), s.keys[:1]))
+	}, true},
+	{"rollback to a release", 1, func(s *shop) {
+		l := s.ledger(nil)
+		s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys))
+	}, func(s *shop, l *ledger) (string, error) {
+		return activates(l.activate(s.t.Context(), l.backTo(1), s.keys[:1]))
+	}, true},
+}
+
+func publishes(r *statement[release.Release], err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("release %d, %s, signed by %q", r.says.Number, r.says.Bundle.Digest, r.signers), nil
+}
+
+func activates(a *activated, err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	payload, err := release.Payload(a.says)
+	return fmt.Sprintf("%s, signed by %q, active %t", payload, a.signers, a.effect), err
+}
+
+// Whatever write is a run's last one, what is active is what was so before, but after the one last write; and a second run
+// ends as the first should have.
+func TestKilledAtEachWrite(t *testing.T) {
+	for _, c := range writing {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShop(t, c.threshold)
+			s.open()
+			if c.before != nil {
+				c.before(s)
+			}
+			start := s.files()
+			left := 1_000
+			want, err := c.run(s, s.ledger(func(w store.Writer) store.Writer { return killed{w, &left, false} }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			writes := 1_000 - left
+			end := s.files()
+			if c.activates == (end["/active.txt"] == start["/active.txt"]) {
+				t.Fatalf("active: changed %t", !c.activates)
+			}
+			for n := 1; n <= writes; n++ {
+				for _, after := range []bool{false, true} {
+					s.restore(start)
+					left := n
+					_, err := c.run(s, s.ledger(func(w store.Writer) store.Writer { return killed{w, &left, after} }))
+					done := c.activates && n == writes && after
+					if !errors.Is(err, errKilled) && !(done && err == nil) {
+						t.Errorf("write %d, after %t: %v", n, after, err)
+					}
+					if same := s.files()["/active.txt"] == start["/active.txt"]; same == done {
+						t.Errorf("write %d, after %t: active is as before: %t", n, after, same)
+					}
+					if done && err == nil { // it was told that all is well: nobody runs it again
+						s.settled()
+						continue
+					}
+					if got, err := c.run(s, s.ledger(nil)); err != nil || got != want {
+						t.Errorf("write %d, after %t, run again: %v\n%s\nwant\n%s", n, after, err, got, want)
+					}
+					s.settled()
+				}
+			}
+		})
+	}
+}
+
+// dawdling is a writer between whose calls time goes by.
+type dawdling struct{ store.Writer }
+
+func dawdle() { time.Sleep(time.Duration(rand.Int64N(int64(3 * time.Millisecond)))) }
+
+func (d dawdling) Create(ctx context.Context, key, value string) error {
+	dawdle()
+	return d.Writer.Create(ctx, key, value)
+}
+
+func (d dawdling) Activate(ctx context.Context, value string) error {
+	dawdle()
+	return d.Writer.Activate(ctx, value)
+}
+
+func (d dawdling) List(ctx context.Context, prefix string) ([]store.Parameter, error) {
+	dawdle()
+	return d.Writer.List(ctx, prefix)
+}
+
+// Two activate at once, each something else: one to whom it was said that it is active is there, whoever else was at work.
+func TestTwoActivators(t *testing.T) {
+	s := newShop(t, 1)
+	s.open()
+	ctx := t.Context()
+	s.must(s.ledger(nil).publish(ctx, s.policies[2], s.keys))
+	configs := []release.Content{s.auth0(s.ledger(nil), 0), s.auth0(s.ledger(nil), 1)}
+	won := [2]int{}
+	for round := range 60 {
+		r, c := int64(1+round%3), configs[round/2%2]
+		if is := s.settled(); is.Release == r || is.Auth0 == c {
+			if r, c = is.Release%3+1, configs[0]; is.Auth0 == c {
+				c = configs[1]
+			}
+		}
+		was := s.settled()
+		var wg sync.WaitGroup
+		var errs [2]error
+		for i := range 2 {
+			wg.Go(func() {
+				l := s.ledger(func(w store.Writer) store.Writer { return dawdling{w} })
+				want := l.toRelease(r, nil, nil)
+				if i == 1 {
+					want = l.withAuth0(c)
+				}
+				dawdle()
+				_, errs[i] = l.activate(ctx, want, s.keys[i:i+1])
+			})
+		}
+		wg.Wait()
+		is := s.settled()
+		for i, err := range errs {
+			var refusal *result
+			if err != nil && !(errors.As(err, &refusal) && refusal.code == exitRefused) {
+				t.Fatalf("round %d, %d: %v", round, i, err)
+			}
+		}
+		if errs[0] == nil {
+			won[0]++
+			if is.Release != r {
+				t.Errorf("round %d: release %d was activated, and lost: %+v, from %+v; %v", round, r, is, was, errs[1])
+			}
+		}
+		if errs[1] == nil {
+			won[1]++
+			if is.Auth0 != c {
+				t.Errorf("round %d: the configuration was activated, and lost: %+v, from %+v; %v", round, is, was, errs[0])
+			}
+		}
+		if errs[0] != nil && errs[1] != nil {
+			t.Errorf("round %d: nobody won: %v; %v", round, errs[0], errs[1])
+		}
+	}
+	if won[0] == 0 || won[1] == 0 {
+		t.Errorf("of 60 rounds the release won %d and the configuration %d: they never met", won[0], won[1])
+	}
+}
+
+// Two publish at once: the same content is one release, other content another.
+func TestTwoPublishers(t *testing.T) {
+	for round := range 10 {
+		for name, other := range map[string]int{"the same": 1, "another": 2} {
+			s := newShop(t, 1)
+			var wg sync.WaitGroup
+			var got [2]*statement[release.Release]
+			var errs [2]error
+			for i, n := range []int{1, other} {
+				wg.Go(func() {
+					l := s.ledger(func(w store.Writer) store.Writer { return dawdling{w} })
+					got[i], errs[i] = l.publish(t.Context(), s.policies[n], s.keys[i%2:i%2+1])
+				})
+			}
+			wg.Wait()
+			if errs[0] != nil || errs[1] != nil {
+				t.Fatalf("round %d, %s: %v; %v", round, name, errs[0], errs[1])
+			}
+			if (got[0].says.Number == got[1].says.Number) != (other == 1) {
+				t.Errorf("round %d, %s: numbers %d and %d", round, name, got[0].says.Number, got[1].says.Number)
+			}
+		}
+	}
+}
