@@ -40,8 +40,8 @@ var mayImport = map[string]struct {
 	"policies":       {nil, "data and Rego"},
 	"cmd/authorizer": {[]string{"authorizer", "internal/function", "policies"}, "wiring only"},
 	"cmd/zip":        {nil, "packs files, whatever is in them"},
-	"cmd/gatehouse": {[]string{"authorizer", "authorizer/apigw", "authorizer/pdp", "authorizer/token", "internal/bundle", "internal/function", "internal/gateway", "internal/issuer", "internal/mutation",
-		"internal/release", "internal/release/kms", "internal/serverless", "internal/store", "internal/store/writer", "policies"}, "the command line"},
+	"cmd/gatehouse": {[]string{"authorizer", "authorizer/apigw", "authorizer/pdp", "authorizer/token", "internal/bundle", "internal/follow", "internal/function", "internal/gateway", "internal/issuer",
+		"internal/mutation", "internal/release", "internal/release/kms", "internal/serverless", "internal/store", "internal/store/writer", "policies"}, "the command line"},
 	"handlers/caller": {nil, "handlers never see a token, nor who reads it"},
 }
 

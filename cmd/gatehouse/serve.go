@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"unicode"
 
 	"gatehouse/authorizer"
+	"gatehouse/internal/follow"
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/issuer"
 	"gatehouse/internal/serverless"
@@ -28,7 +30,9 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	f := flags("serve", "[flags]")
 	config := f.String("config", "serverless.yml", "the `file` that deploys the API")
 	dist := f.String("dist", "dist", "`directory` of the built functions, each in NAME/bootstrap")
-	dir := f.String("keys", keyDir, "`directory` of the issuer's keys and of the logs")
+	dir := f.String("keys", keyDir, "`directory` of the issuer's keys, of the logs and of the store")
+	edited := f.String("policies", "policies", "`directory` of policies; an edit takes effect at once, a broken one is refused")
+	address := f.String("store", "", "follow this `store`, ssm:/gatehouse/dev or file:DIR, by $GATEHOUSE_TRUST and AWS's variables, and publish nothing")
 	rest := f.String("rest", restAddr, "`address` of the REST API")
 	http := f.String("http", httpAddr, "`address` of the HTTP API")
 	sockets := f.String("websocket", socketAddr, "`address` of the WebSocket API, if the file has one")
@@ -53,24 +57,71 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	}
 	logs := &logs{dir: *dir, screen: s.out}
 	defer logs.close()
+	env, edit := followed(*address, s.env), (*editor)(nil)
+	if *address == "" {
+		if env, edit, err = publishLocal(ctx, *dir, service.Stage, auth0.URL(), *edited, !given(f, "policies"), logs); err != nil {
+			return err
+		}
+	}
 	api, err := gateway.Start(ctx, gateway.Config{
-		Service:   service,
-		Bootstrap: func(function string) string { return filepath.Join(*dist, function, "bootstrap") },
-		Output:    logs.of,
-		REST:      *rest,
-		HTTP:      *http,
-		WebSocket: *sockets,
+		Service:     service,
+		Bootstrap:   func(function string) string { return filepath.Join(*dist, function, "bootstrap") },
+		Environment: forAuthorizers(service, env),
+		Output:      logs.of,
+		REST:        *rest,
+		HTTP:        *http,
+		WebSocket:   *sockets,
 	})
 	if err != nil {
 		return refused("%w%s", err, hint(err, "--rest, --http and --websocket"))
 	}
 	defer api.Close()
 
-	welcome(s.out, api, auth0.URL(), *dir, *spa)
+	note := ""
+	if edit != nil {
+		note = fmt.Sprintf("\nAn edit of %[1]s takes effect at once; explain and can-i read it with --policies %[1]s.", *edited)
+	}
+	welcome(s.out, api, auth0.URL(), *dir, *spa, note)
+	var watching sync.WaitGroup
+	if edit != nil {
+		watching.Go(func() { edit.watch(ctx) })
+	}
 	<-ctx.Done()
+	watching.Wait()
 	stop() // a second Ctrl-C ends the program at once, and the functions with it
 	fmt.Fprintln(s.out, "\nstopping")
 	return errors.Join(api.Close(), auth0.Close())
+}
+
+// publishLocal publishes policies to the store of this machine, and gives the environment by which the authorizer follows it
+// and, where the policies are a directory's, who looks after edits of it.
+func publishLocal(ctx context.Context, dir, stage, issuerURL, edited string, usual bool, logs *logs) (map[string]string, *editor, error) {
+	content, watched, err := readPolicies(edited, usual)
+	if err != nil {
+		return nil, nil, err
+	}
+	doc, err := localAuth0(issuerURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	local, err := openLocalStore(ctx, dir, stage, doc)
+	if err != nil {
+		return nil, nil, refused("store in %s: %w", dir, err)
+	}
+	if _, err := local.take(ctx, content); err != nil {
+		return nil, nil, err
+	}
+	if !watched {
+		return local.environment(), nil, nil
+	}
+	return local.environment(), &editor{dir: edited, active: content.Digest, take: local.take, say: logs.say}, nil
+}
+
+// given says whether a flag was given.
+func given(f *flag.FlagSet, name string) bool {
+	found := false
+	f.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
 }
 
 // hint says which flags help where an address is taken.
@@ -123,7 +174,7 @@ func localAuth0(issuerURL string) (string, error) {
 	return string(doc), err
 }
 
-func welcome(w io.Writer, api *gateway.Gateway, issuerURL, dir, spa string) {
+func welcome(w io.Writer, api *gateway.Gateway, issuerURL, dir, spa, note string) {
 	rest, http, socket := api.RESTURL(), api.HTTPURL(), ""
 	if url := api.WebSocketURL(); url != "" {
 		socket = "\n  WebSocket  " + url
@@ -152,11 +203,11 @@ A single-page application logs people in with Auth0's SDK: domain %[7]s, clientI
 from %[10]s. New signing keys: bin/gatehouse rotate%[11]s
 
 People: customer, support, admin, suspended, outsider, machine. Decisions appear below, each with the beginning of its id; the
-records are in %[6]s, and bin/gatehouse explain %[6]s --id ID says why. Invocations, cold starts
+records are in %[6]s, and bin/gatehouse explain %[6]s --id ID says why.%[14]s Invocations, cold starts
 and cache hits are counted at %[13]s. Ctrl-C ends everything.
 
 `, rest, http, issuerURL, token, admin, filepath.Join(dir, "authorizer.log"),
-		strings.TrimSuffix(issuerURL, "/"), issuer.SPAID, issuer.Audience, strings.ReplaceAll(spa, ",", " or "), keyFlag(dir), socket, api.MetricsURL())
+		strings.TrimSuffix(issuerURL, "/"), issuer.SPAID, issuer.Audience, strings.ReplaceAll(spa, ",", " or "), keyFlag(dir), socket, api.MetricsURL(), note)
 }
 
 // tokenFlags are the flags that `gatehouse token` needs where this system is not at its usual place.
@@ -197,6 +248,15 @@ func (l *logs) of(function string) io.Writer {
 	return lineWriter{l, function, file}
 }
 
+// say shows a text between the lines of the functions.
+func (l *logs) say(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(text + "\n") {
+		fmt.Fprintln(l.screen, printable(strings.TrimSuffix(line, "\n")))
+	}
+}
+
 func (l *logs) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -217,8 +277,11 @@ func (w lineWriter) Write(b []byte) (int, error) {
 	defer w.logs.mu.Unlock()
 	_, err := w.file.Write(b)
 	for line := range bytes.Lines(b) {
-		if !bytes.Contains(line, refusal) {
-			fmt.Fprintln(w.logs.screen, short(w.function, bytes.TrimSpace(line)))
+		if bytes.Contains(line, refusal) {
+			continue
+		}
+		if text := short(w.function, bytes.TrimSpace(line)); text != "" {
+			fmt.Fprintln(w.logs.screen, text)
 		}
 	}
 	return len(b), err
@@ -231,11 +294,21 @@ var refusal = []byte(`"errorType":"errorString"`)
 const shortID = 8
 
 // short is what the screen shows of a line: who asked what, and what became of it. A path is the caller's to choose, so
-// control characters do not reach the terminal.
+// control characters do not reach the terminal. "" shows nothing.
 func short(function string, line []byte) string {
-	var r authorizer.Record
-	if json.Unmarshal(line, &r) != nil || r.DecisionID == "" {
+	var r struct {
+		authorizer.Record
+		Differs     []string `json:"differs"`     // of a difference
+		PolicyStale *int     `json:"PolicyStale"` // of a status
+	}
+	err := json.Unmarshal(line, &r)
+	switch {
+	case err == nil && r.PolicyStale != nil:
+		return printable(statusLine(function, line))
+	case err != nil || r.DecisionID == "":
 		return printable(function + ": " + string(line))
+	case r.Differs != nil:
+		return printable(fmt.Sprintf("%s  %-*s  the candidate differs: %s", r.Timestamp.Local().Format("15:04:05"), shortID, r.DecisionID[:min(len(r.DecisionID), shortID)], strings.Join(r.Differs, ", ")))
 	}
 	what, who := "?", "nobody"
 	if r.Input != nil {
@@ -254,6 +327,16 @@ func short(function string, line []byte) string {
 	}
 	id := r.DecisionID[:min(len(r.DecisionID), shortID)]
 	return printable(fmt.Sprintf("%s  %-*s  %-24s %-16s %s", r.Timestamp.Local().Format("15:04:05"), shortID, id, what, who, outcome))
+}
+
+// statusLine says why the store was not followed. That it was, is told by who published.
+func statusLine(function string, line []byte) string {
+	var s follow.Status
+	if err := json.Unmarshal(line, &s); err != nil || s.Bundles["gatehouse"].Code == "" {
+		return ""
+	}
+	b := s.Bundles["gatehouse"]
+	return fmt.Sprintf("%s: what the store says is active is not followed: %s: %s", function, b.Code, b.Message)
 }
 
 func printable(s string) string {
