@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/authorizer"
 	"gatehouse/internal/bundle"
 	"gatehouse/internal/follow"
 	"gatehouse/internal/issuer"
@@ -303,39 +304,36 @@ func befalls(f parameterstore.Faults) func(w *storeWorld) func() {
 // go on by themselves when it is over.
 func TestStoreFaults(t *testing.T) {
 	t.Parallel()
-	for _, f := range storeFaults {
-		t.Run(f.name, func(t *testing.T) {
-			t.Parallel()
-			w := newStoreWorld(t, max(f.signers, 1))
-			w.active(5, "v1")
-			warm := w.start(f.settings...)
-			warm.keeps("v1", "")
+	atOnce(t, storeFaults, func(f storeFault) string { return f.name }, func(t *testing.T, f storeFault) {
+		w := newStoreWorld(t, max(f.signers, 1))
+		w.active(5, "v1")
+		warm := w.start(f.settings...)
+		warm.keeps("v1", "")
 
-			lift := f.do(w)
-			status := warm.keeps("v1", f.code)
-			if b := status.Bundles["gatehouse"]; !strings.Contains(b.Message, f.says) || b.Sequence != 5 {
-				t.Errorf("the status lacks %q or is not by activation 5: %+v", f.says, b)
-			}
-			if refused := map[bool]int{true: 0, false: 1}[f.code == "store_unavailable"]; status.ActivationRefused != refused || status.PolicyStale != 0 {
-				t.Errorf("metrics are %+v", status)
-			}
-			cold := w.start(f.settings...)
-			status = cold.keeps(unavailable, f.code)
-			if b := status.Bundles["gatehouse"]; !strings.Contains(b.Message, f.says) || status.PolicyStale != 1 {
-				t.Errorf("the status of a cold start lacks %q or is not stale: %+v", f.says, status)
-			}
-			warm.keeps("v1", "")
+		lift := f.do(w)
+		status := warm.keeps("v1", f.code)
+		if b := status.Bundles["gatehouse"]; !strings.Contains(b.Message, f.says) || b.Sequence != 5 {
+			t.Errorf("the status lacks %q or is not by activation 5: %+v", f.says, b)
+		}
+		if refused := map[bool]int{true: 0, false: 1}[f.code == "store_unavailable"]; status.ActivationRefused != refused || status.PolicyStale != 0 {
+			t.Errorf("metrics are %+v", status)
+		}
+		cold := w.start(f.settings...)
+		status = cold.keeps(unavailable, f.code)
+		if b := status.Bundles["gatehouse"]; !strings.Contains(b.Message, f.says) || status.PolicyStale != 1 {
+			t.Errorf("the status of a cold start lacks %q or is not stale: %+v", f.says, status)
+		}
+		warm.keeps("v1", "")
 
-			lift()
-			warm.becomes("v2", "v1")
-			cold.becomes("v2", unavailable)
-			for what, p := range map[string]*instance{"warm": warm, "cold": cold} {
-				if peak := p.peak(); peak > 96<<20 {
-					t.Errorf("the %s process took %d MB", what, peak>>20)
-				}
+		lift()
+		warm.becomes("v2", "v1")
+		cold.becomes("v2", unavailable)
+		for what, p := range map[string]*instance{"warm": warm, "cold": cold} {
+			if peak := p.peak(); peak > 96<<20 {
+				t.Errorf("the %s process took %d MB", what, peak>>20)
 			}
-		})
-	}
+		}
+	})
 }
 
 // peak is the most memory that the process ever had (proc(5), VmHWM).
@@ -577,11 +575,11 @@ func TestStoreWriterWithoutAKey(t *testing.T) {
 			return func() { over(w, "auth0", w.auth0.Digest, []byte(w.tenant.auth0)) }
 		}},
 		{name: "his policy in the place of ours", code: "content_mismatch", do: func(w *storeWorld) func() {
-			archive, err := variant(w.t, "both", nil).Archive()
+			archive, err := storePolicy(w.t, "both", nil).Archive()
 			if err != nil {
 				w.t.Fatal(err)
 			}
-			over(w, "bundles", variant(w.t, "v1", nil).Digest, archive)
+			over(w, "bundles", storePolicy(w.t, "v1", nil).Digest, archive)
 			return func() { w.policy("v1", nil) }
 		}},
 		{name: "his activation, by his key", code: "signature_missing", do: func(w *storeWorld) func() {
@@ -631,37 +629,37 @@ func TestStoreShadow(t *testing.T) {
 	w := newStoreWorld(t, 1)
 	w.active(5, "v1", func(a *release.Activation) { a.Candidate = &release.Target{Release: 6, Bundle: w.policy("v2", nil)} })
 	var p *instance
-	overrun := func() bool { // what this machine was too busy for: the candidate is off in that instance
+	told := func() []authorizer.Difference {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return len(p.differences) > 0 && p.differences[0].Error != nil && p.differences[0].Error.Code == "candidate_overrun"
+		return slices.Clone(p.differences)
 	}
-	told := func() int {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return len(p.differences)
+	// A machine that is too busy for it turns the candidate off in an instance.
+	overrun := func() bool {
+		d := told()
+		return len(d) == 0 || d[0].Error != nil && d[0].Error.Code == "candidate_overrun"
 	}
 	for range 10 {
 		p = w.start()
-		p.keeps("v1", "")
-		for end := time.Now().Add(soon); told() == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		first := p.ask(orders, w.bearer)
+		for end := time.Now().Add(soon); len(told()) == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			p.by()
 		}
 		if !overrun() {
+			if d := told()[0]; d.DecisionID == first.DecisionID {
+				t.Errorf("a difference in the first invocation: %+v", d)
+			}
 			break
 		}
 	}
-	first := p.differences[0]
-	if overrun() || first.DecisionID == p.records[0].DecisionID {
-		t.Fatalf("the first difference is %+v", first)
+	if overrun() {
+		t.Fatalf("the candidate never told a difference: %+v", told())
 	}
 	for _, path := range []string{orders, profile, users, profile, orders} {
-		before := told()
+		before := len(told())
 		a := p.ask(path, w.bearer)
 		p.ask(profile, w.bearer) // a difference is written after the answer, and before the next one
-		p.mu.Lock()
-		differences := p.differences[before:]
-		p.mu.Unlock()
+		differences := told()[before:]
 		want := 1
 		if path == profile {
 			want = 0
@@ -670,7 +668,7 @@ func TestStoreShadow(t *testing.T) {
 			t.Fatalf("%s: %d differences, want %d", path, len(differences), want)
 		}
 		for _, d := range differences {
-			if d.DecisionID != a.DecisionID || d.Result.Allowed == d.Candidate.Allowed || d.Bundles["candidate"].Revision != variant(t, "v2", nil).Digest {
+			if d.DecisionID != a.DecisionID || d.Result.Allowed == d.Candidate.Allowed || d.Bundles["candidate"].Revision != storePolicy(t, "v2", nil).Digest {
 				t.Errorf("%s: difference is %+v", path, d)
 			}
 		}
@@ -781,11 +779,11 @@ func TestStoreCalls(t *testing.T) {
 		w.activate(w.signed(w.statement(7, v2, func(a *release.Activation) {
 			a.Candidate = &release.Target{Release: 6, Bundle: v2}
 		})))
-		p.until("activation 7", func() bool {
-			p.mu.Unlock()
-			defer p.mu.Lock()
-			return p.ask(orders, w.bearer).Bundles["activation"].Revision == "7"
-		})
+		for end := time.Now().Add(soon); p.ask(orders, w.bearer).Bundles["activation"].Revision != "7"; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("activation 7 is not followed")
+			}
+		}
 		calls(w, "the same policy", 1, rounds, 0)
 	})
 }
@@ -803,7 +801,7 @@ func TestStoreFreeze(t *testing.T) {
 		rounds   int    // 0: two
 		late     bool   // it may answer by what was active, where the store does not answer within the budget
 	}
-	for _, f := range []frozen{
+	tests := []frozen{
 		{name: "the store is quick", sleep: 3 * storeRefresh, rounds: 4},
 		{name: "for little longer than a refresh", sleep: 3 * storeRefresh / 2},
 		{name: "the store takes most of the budget", sleep: 3 * storeRefresh, fault: parameterstore.Faults{Delay: 150 * time.Millisecond}},
@@ -818,47 +816,45 @@ func TestStoreFreeze(t *testing.T) {
 			fault: parameterstore.Faults{Delay: 400 * time.Millisecond}},
 		{name: "for longer than the bound, and the store is down", settings: []string{"GATEHOUSE_MAX_STALE=500ms"}, sleep: 600 * time.Millisecond,
 			closed: staleCode, fault: parameterstore.Faults{Down: true}},
-	} {
-		t.Run(f.name, func(t *testing.T) {
-			t.Parallel()
-			w := newStoreWorld(t, 1)
-			w.active(5, "v1")
-			p := w.start(f.settings...)
-			held, next := "v1", "v2"
-			for round := range cmp.Or(f.rounds, 2) {
-				p.keeps(held, "")
-				if f.wanting { // a request that was answered while its check went on
-					time.Sleep(storeRefresh)
-					w.ssm.Fault(f.fault)
-					p.keeps(held, "")
-				}
-				thaw := p.freeze()
-				time.Sleep(20 * time.Millisecond) // what it had sent is there
-				w.active(int64(6+round), next)
-				time.Sleep(f.sleep)
-				if f.wanting {
-					w.ssm.Fault(parameterstore.Faults{})
-				} else {
-					w.ssm.Fault(f.fault)
-				}
-				var a answer
-				if round%2 == 0 { // Lambda thaws a process and gives it the event, in either order
-					thaw()
-					a = p.ask(orders, w.bearer)
-				} else {
-					a = p.ask(orders, w.bearer, thaw)
-				}
-				got, waited := w.name(a), time.Duration(a.Metrics["timer_gatehouse_confirm_ns"])
-				t.Logf("answered by %s, active is %s; waited %s", got, next, waited)
-				// A machine that is busy elsewhere makes any store slow: what counts is how long the request waited.
-				late := got == held && waited >= follow.Budget && (f.late || f.fault == parameterstore.Faults{})
-				if got != next && got != f.closed && !late {
-					t.Errorf("round %d: the first answer is by %s, want %s or %q", round, got, next, f.closed)
-				}
-				w.ssm.Fault(parameterstore.Faults{})
-				p.becomes(next, got, held, staleCode, "policy_replaced")
-				held, next = next, held
-			}
-		})
 	}
+	atOnce(t, tests, func(f frozen) string { return f.name }, func(t *testing.T, f frozen) {
+		w := newStoreWorld(t, 1)
+		w.active(5, "v1")
+		p := w.start(f.settings...)
+		held, next := "v1", "v2"
+		for round := range cmp.Or(f.rounds, 2) {
+			p.keeps(held, "")
+			if f.wanting { // a request that was answered while its check went on
+				time.Sleep(storeRefresh)
+				w.ssm.Fault(f.fault)
+				p.keeps(held, "")
+			}
+			thaw := p.freeze()
+			time.Sleep(20 * time.Millisecond) // what it had sent is there
+			w.active(int64(6+round), next)
+			time.Sleep(f.sleep)
+			if f.wanting {
+				w.ssm.Fault(parameterstore.Faults{})
+			} else {
+				w.ssm.Fault(f.fault)
+			}
+			var a answer
+			if round%2 == 0 { // Lambda thaws a process and gives it the event, in either order
+				thaw()
+				a = p.ask(orders, w.bearer)
+			} else {
+				a = p.ask(orders, w.bearer, thaw)
+			}
+			got, waited := w.name(a), time.Duration(a.Metrics["timer_gatehouse_confirm_ns"])
+			t.Logf("answered by %s, active is %s; waited %s", got, next, waited)
+			// A machine that is busy elsewhere makes any store slow: what counts is how long the request waited.
+			late := got == held && waited >= follow.Budget && (f.late || f.fault == parameterstore.Faults{})
+			if got != next && got != f.closed && !late {
+				t.Errorf("round %d: the first answer is by %s, want %s or %q", round, got, next, f.closed)
+			}
+			w.ssm.Fault(parameterstore.Faults{})
+			p.becomes(next, got, held, staleCode, "policy_replaced")
+			held, next = next, held
+		}
+	})
 }

@@ -59,6 +59,25 @@ type storeWorld struct {
 	stand map[string]bool   // "sequence revision auth0": what may decide together
 }
 
+// atOnce runs subtests three at a time: they wait more than they compute, and t.Parallel counts processors.
+func atOnce[T any](t *testing.T, tests []T, name func(T) string, run func(*testing.T, T)) {
+	t.Helper()
+	left := make(chan T)
+	var running sync.WaitGroup
+	for range 3 {
+		running.Go(func() {
+			for tt := range left {
+				t.Run(name(tt), func(t *testing.T) { run(t, tt) })
+			}
+		})
+	}
+	for _, tt := range tests {
+		left <- tt
+	}
+	close(left)
+	running.Wait()
+}
+
 // grants are the paths that a policy grants the customer, by its name.
 type grants struct {
 	name string
@@ -116,9 +135,9 @@ func (w *storeWorld) jwks() string {
 	return string(jwks)
 }
 
-// variant is the repository's policies, but for what a name says that the customer may do, and for some files: an empty
+// storePolicy is the repository's policies, but for what a name says that the customer may do, and for some files: an empty
 // one goes.
-func variant(t testing.TB, name string, files map[string]string) *bundle.Bundle {
+func storePolicy(t testing.TB, name string, files map[string]string) *bundle.Bundle {
 	t.Helper()
 	tree := fstest.MapFS{}
 	err := fs.WalkDir(policies.FS, ".", func(path string, d fs.DirEntry, err error) error {
@@ -162,7 +181,7 @@ func (w *storeWorld) put(room, digest string, content []byte) release.Content {
 // policy stores a variant. What it answers is checked from then on.
 func (w *storeWorld) policy(name string, files map[string]string) release.Content {
 	w.t.Helper()
-	b := variant(w.t, name, files)
+	b := storePolicy(w.t, name, files)
 	archive, err := b.Archive()
 	if err != nil {
 		w.t.Fatal(err)
