@@ -76,4 +76,77 @@ template and each constraint, one at a time: a test must fail each time, or what
 What cannot be left out, since the rest would not compile, is counted, and named with --json.`,
 		[]string{"gatehouse test policies"},
 	},
+	"keygen": {
+		`Makes a key that signs releases, in a new file that its owner alone can read, and prints the public half as a JWKS: the
+functions and the verbs trust it by GATEHOUSE_TRUST. With --public it prints one JWKS of several keys, public or private,
+or of KMS: the trust set where several people sign, of whom GATEHOUSE_THRESHOLD must.`,
+		[]string{"gatehouse keygen my.key", "gatehouse keygen --public release.key second.key"},
+	},
+	"publish": {
+		`Stores the policies of a directory and signs them as a release. The parts are read back and loaded as the function
+loads them before anything is signed. What is active does not change. A run that was cut short is finished by running it
+again, and content that is a release already gets no second number.`,
+		[]string{"gatehouse publish policies --key release.key", "gatehouse publish policies --key release.key --json"},
+	},
+	"sign": {
+		`Adds a signature to a release, after the checks that its publisher made. It takes as many trusted keys as
+GATEHOUSE_THRESHOLD says before a release can be activated.`,
+		[]string{"gatehouse sign 2 --key second.key"},
+	},
+	"activate": {
+		`Makes a release what the functions decide by, each from its next look at the store on (GATEHOUSE_REFRESH), without a
+deployment. The Auth0 configuration stays unless --auth0 gives another, and the first activation needs one. Where several
+keys must sign, each signer runs the same command, and the last signature puts it into effect. With --for or --not-after
+it is break-glass: at its end what was active before answers again, by the function's own clock, even where the store
+cannot be reached. Where several sign, use --not-after: both must name the same time. What an API Gateway cached lives on
+for its TTL; --flush empties the caches of REST APIs.`,
+		[]string{
+			"gatehouse activate 1 --key release.key",
+			"gatehouse activate 2 --auth0 auth0.json --key release.key --json",
+			"gatehouse activate 1 --for 2h --key release.key",
+		},
+	},
+	"candidate": {
+		`Has a release decide beside the active one. It never answers; where it would have decided otherwise, the function's log
+says so. With --off there is none any more.`,
+		[]string{"gatehouse candidate 1 --key release.key", "gatehouse candidate --off --key release.key"},
+	},
+	"rollback": {
+		`Makes active again what was so before, policy and Auth0 configuration; with a number, that release with the present
+configuration. It is an activation like any other, with the next number, and needs no policies but those in the store.`,
+		[]string{"gatehouse rollback --key release.key", "gatehouse rollback 1 --key release.key --json"},
+	},
+	"auth0": {
+		`check reads an Auth0 configuration as the function does and asks each issuer that is not pinned for its keys: exit 1
+where they cannot verify what the configuration expects, 3 where one cannot be asked. put does the same, stores it, and
+makes it active with the release that is. --offline asks nobody.`,
+		[]string{
+			"gatehouse auth0 check auth0.json",
+			"gatehouse auth0 check auth0.json --offline --json",
+			"gatehouse auth0 put auth0.json --key release.key",
+		},
+	},
+	"status": {
+		`Says what is active, which releases there are and who signed them, what was active before, and which activations wait
+for signatures. With --policies it holds a directory against what is active; with --records it counts, in logs of the
+functions, who decides by what: OLDER is what has not followed yet, NEWER what holds something above the store's own,
+which somebody put back. It needs no key. Exit 1 where nothing that counts is active or the directory is something else.`,
+		[]string{
+			"gatehouse status",
+			"gatehouse status --policies policies --records .gatehouse/authorizer.log",
+			"gatehouse status --all --json",
+		},
+	},
+	"gc": {
+		`Deletes from the store what nothing needs: all releases and activations but the last ones, contents that none of those
+names, and what is no statement or no signature at all. What is active stays with everything it names, and so do the
+highest activation and whatever is younger than an hour. It needs no key, but the right to delete parameters.`,
+		[]string{"gatehouse gc --dry-run", "gatehouse gc --keep 3 --json"},
+	},
+	"bake": {
+		`Writes what is active, verified, into a directory that the function's zip takes along: "gatehouse bake dist/baked &&
+make package". A function that starts with it reads one parameter of the store instead of all parts, and refuses every
+activation below this one. An earlier bake is replaced.`,
+		[]string{"gatehouse bake dist/baked", "gatehouse bake dist/baked --json"},
+	},
 }

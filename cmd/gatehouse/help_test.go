@@ -8,19 +8,24 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// Each example of the manuals works as it is printed, in a directory with the sample's policies and deployment.
+// Each example of the manuals works as it is printed, in a directory with the sample's policies and deployment, and those
+// of the store with one that holds two releases of which the second is active.
 func TestExamples(t *testing.T) {
 	dir := t.TempDir()
 	for name, m := range manuals {
 		if name != "serve" {
 			var script strings.Builder
 			script.WriteString("sample\n")
+			if slices.ContainsFunc(storeVerbs, func(v verb) bool { return v.name == name }) {
+				script.WriteString("stored\n")
+			}
 			for i, example := range m.examples {
 				fmt.Fprintf(&script, "exec sh example-%d.sh\n", i)
 				switch {
@@ -49,7 +54,7 @@ func TestExamples(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"sample": sample, "document": document},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"sample": sample, "document": document, "stored": stored},
 	})
 }
 

@@ -43,7 +43,9 @@ type stdio struct {
 	colour   bool // out is a terminal whose user wants colours
 }
 
-var verbs = []verb{
+var verbs = slices.Concat(policyVerbs, storeVerbs)
+
+var policyVerbs = []verb{
 	{"serve", "the whole system on this machine: API Gateway, the functions, an issuer", serve},
 	{"token", "a token of the local issuer", mintToken},
 	{"rotate", "new signing keys for the local issuer", rotate},
@@ -52,13 +54,23 @@ var verbs = []verb{
 	{"can-i", "whether somebody may do something, or all that they may do", canI},
 	{"explain", "why a request was decided as it was", explain},
 	{"test", "Rego tests with coverage", test},
+}
+
+// storeVerbs are those of the store: in the order of a release's life, then what looks after the store.
+var storeVerbs = []verb{
 	{"keygen", "a key that signs releases, or the set of those that count", keygen},
 	{"publish", "the policies of a directory into the store, as a signed release", publish},
 	{"sign", "a further signature on a release", sign},
 	{"activate", "a release becomes what functions decide by", activate},
 	{"candidate", "a release is tried beside the active one, and never answers", candidate},
 	{"rollback", "what was active before becomes so again", rollback},
+	{"status", "what is active, what was, who signed it, and who still runs something else", status},
+	{"gc", "deletes what nothing in the store needs any more", gc},
+	{"bake", "what is active, as files for the function's zip", bake},
 	{"auth0", "an Auth0 configuration: check it, put it into the store", auth0},
+	{"status", "what is active, what was, and who still decides by it", status},
+	{"gc", "what nothing in the store needs any more, deleted", gc},
+	{"bake", "what is active, for the function's zip", bake},
 }
 
 func main() {
@@ -145,9 +157,15 @@ func version(ctx context.Context, s stdio) int {
 }
 
 func usage(w io.Writer) {
-	fmt.Fprint(w, "usage: gatehouse VERB [flags]\n\n")
-	for _, v := range verbs {
-		fmt.Fprintf(w, "  %-10s %s\n", v.name, v.summary)
+	fmt.Fprint(w, "usage: gatehouse VERB [flags]\n")
+	for _, group := range []struct {
+		title string
+		verbs []verb
+	}{{"policies and requests", policyVerbs}, {"the store of releases", storeVerbs}} {
+		fmt.Fprintf(w, "\n%s:\n", group.title)
+		for _, v := range group.verbs {
+			fmt.Fprintf(w, "  %-10s %s\n", v.name, v.summary)
+		}
 	}
 	fmt.Fprint(w, "\n`gatehouse help VERB` says what a verb does, with its flags and examples; `gatehouse version`\nwhat this program and its policies are.\nexit: 0 done, 1 refused, 2 usage, 3 could not tell\n")
 }
@@ -183,7 +201,8 @@ func wantsJSON(name string, args []string) bool {
 }
 
 // reporting are the verbs with --json.
-var reporting = []string{"rotate", "routes", "can-i", "explain", "test"}
+var reporting = []string{"rotate", "routes", "can-i", "explain", "test",
+	"publish", "sign", "activate", "candidate", "rollback", "status", "gc", "bake", "auth0"}
 
 func writeJSON(w io.Writer, document any) error {
 	enc := json.NewEncoder(w)
