@@ -40,9 +40,9 @@ func auth0Check(ctx context.Context, args []string, s stdio) error {
 	if err := parse(f, args, 1, s.out); err != nil {
 		return err
 	}
-	doc, err := os.ReadFile(f.Arg(0))
+	doc, err := readAuth0(f.Arg(0))
 	if err != nil {
-		return refused("%w", err)
+		return err
 	}
 	report, err := checkAuth0(ctx, doc, *offline)
 	if err != nil && report == nil {
@@ -63,9 +63,9 @@ func auth0Put(ctx context.Context, args []string, s stdio) error {
 	if err := parse(f, args, 1, s.out); err != nil {
 		return err
 	}
-	doc, err := os.ReadFile(f.Arg(0))
+	doc, err := readAuth0(f.Arg(0))
 	if err != nil {
-		return refused("%w", err)
+		return err
 	}
 	if _, err := checkAuth0(ctx, doc, *o.offline); err != nil {
 		return err
@@ -91,6 +91,17 @@ func auth0Put(ctx context.Context, args []string, s stdio) error {
 		return refused("stored as auth0/%s; nothing is active yet: `gatehouse activate N --auth0 %s` makes it so", c.Digest, f.Arg(0))
 	}
 	return err
+}
+
+func readAuth0(name string) ([]byte, error) {
+	if name == "" {
+		return nil, misused("which file?")
+	}
+	doc, err := os.ReadFile(name)
+	if err != nil {
+		return nil, refused("%w", err)
+	}
+	return doc, nil
 }
 
 // auth0Report is what auth0 check prints with --json (docs/schema/auth0-check.json).

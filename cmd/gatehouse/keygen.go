@@ -16,8 +16,11 @@ func keygen(ctx context.Context, args []string, s stdio) error {
 	if err := parse(f, args, 64, s.out); err != nil {
 		return err
 	}
-	if f.NArg() == 0 || !*public && f.NArg() != 1 {
-		return misused("want the one file to write the new key to, or --public and keys")
+	if f.NArg() == 0 {
+		return misused("want the file to write the new key to, or --public and keys")
+	}
+	if f.NArg() > 1 && !*public {
+		return misused("unexpected argument %q", f.Arg(1))
 	}
 	var keys []*ecdsa.PublicKey
 	if *public {
