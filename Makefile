@@ -35,7 +35,7 @@ functions:
 		$(BUILD) -o dist/$$f/bootstrap $$dir || exit 1; \
 	done
 
-# AWS has its own names for the architectures.
+# AWS has its own names for the architectures. What `gatehouse bake dist/baked` wrote goes into the authorizer's zips.
 zips:
 	@rm -rf dist/arm64 dist/x86_64
 	@for f in $(FUNCTIONS); do \
@@ -43,6 +43,7 @@ zips:
 		GOOS=linux GOARCH=arm64 $(BUILD) -o dist/arm64/$$f/bootstrap $$dir && \
 		GOOS=linux GOARCH=amd64 $(BUILD) -o dist/x86_64/$$f/bootstrap $$dir || exit 1; \
 	done
+	@[ ! -e dist/baked ] || for arch in arm64 x86_64; do cp -R dist/baked dist/$$arch/authorizer/baked || exit 1; done
 	@go build -buildvcs=false -o bin/zip ./cmd/zip
 	@cd dist && ../bin/zip {arm64,x86_64}/*/bootstrap > SHA256SUMS && cat SHA256SUMS
 
