@@ -81,10 +81,10 @@ func (l *ledger) gc(ctx context.Context, keep int, old time.Time, dry bool) (*gc
 	}
 	var statements, contents []string
 	for name, group := range groups {
-		room, what, _ := strings.Cut(name, "/")
+		room, _, _ := strings.Cut(name, "/")
 		isOld := !slices.ContainsFunc(group, func(p store.Parameter) bool { return p.Modified.After(old) })
-		switch _, err := strconv.ParseInt(what, 10, 64); {
-		case (room == "releases" || room == "activations") && err == nil:
+		switch {
+		case room == "releases" || room == "activations":
 			if err := l.foreign(group[0]); err != nil {
 				return nil, err
 			}

@@ -119,8 +119,8 @@ func statements[S any](l *ledger, kind string, parameters []store.Parameter, par
 	for _, p := range parameters { // sorted by key: a statement comes before its signatures
 		path := strings.Split(p.Key, "/")
 		n, err := strconv.ParseInt(path[1], 10, 64)
-		if err != nil {
-			continue
+		if err != nil || strconv.FormatInt(n, 10) != path[1] {
+			continue // in another spelling it is another key
 		}
 		if len(path) == 2 {
 			if says, err := parse([]byte(p.Value)); err == nil && counts(says, n) {

@@ -196,6 +196,10 @@ func (k killed) Activate(ctx context.Context, value string) error {
 	return k.die(func() error { return k.Writer.Activate(ctx, value) })
 }
 
+func (k killed) Delete(ctx context.Context, keys []string) error {
+	return k.die(func() error { return k.Writer.Delete(ctx, keys) })
+}
+
 // writing are the runs that write.
 var writing = []struct {
 	name      string
