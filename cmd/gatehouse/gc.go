@@ -13,11 +13,12 @@ import (
 	"gatehouse/internal/store"
 )
 
-// gcReport is what gc prints with --json (docs/schema/gc-report.json).
+// gcReport is what gc prints with --json (docs/schema/store-gc.json).
 type gcReport struct {
 	Version     string   `json:"version"`
 	DryRun      bool     `json:"dry_run"`
 	Deleted     []string `json:"deleted"` // keys; on a dry run those that would be
+	Left        []string `json:"left"`    // keys that are not Gatehouse's, as far as this version knows
 	Releases    []int64  `json:"releases"`
 	Activations []int64  `json:"activations"` // what is left of both
 }
@@ -25,7 +26,7 @@ type gcReport struct {
 // gc deletes what nothing needs any more.
 func gc(ctx context.Context, args []string, s stdio) error {
 	f := flags("gc", "[--keep N] [--dry-run]")
-	d := deskFlags(f, false, "gc-report.json")
+	d := deskFlags(f, false, "store-gc.json")
 	keep := f.Int("keep", 10, "how `many` releases and activations to keep, the newest, beside what is active and what they name")
 	dry := f.Bool("dry-run", false, "delete nothing, and say what would go")
 	if err := parse(f, args, 0, s.out); err != nil {
@@ -49,6 +50,9 @@ func gc(ctx context.Context, args []string, s stdio) error {
 	for _, key := range r.Deleted {
 		fmt.Fprintf(&b, "%s %s\n", map[bool]string{false: "deleted  ", true: "would go "}[*dry], key)
 	}
+	for _, key := range r.Left {
+		fmt.Fprintf(&b, "left      %s: not Gatehouse's\n", key)
+	}
 	fmt.Fprintf(&b, "kept      %d releases, %d activations\n", len(r.Releases), len(r.Activations))
 	_, err = io.WriteString(s.out, b.String())
 	return err
@@ -56,6 +60,9 @@ func gc(ctx context.Context, args []string, s stdio) error {
 
 // tooYoung is the age below which nothing is deleted: somebody may be about to name it.
 const tooYoung = time.Hour
+
+// rooms are what the keys of a store begin with, but for active.
+var rooms = []string{"releases", "activations", "bundles", "auth0"}
 
 // gc keeps the newest releases and activations that somebody signed, what is active and above, and all that these name.
 // Statements go before the content that they name, so that what dies half-way leaves no statement without content; and
@@ -74,9 +81,13 @@ func (l *ledger) gc(ctx context.Context, keep int, old time.Time, dry bool) (*gc
 	}
 	needed := b.needed(keep)
 	groups := map[string][]store.Parameter{} // releases/7, bundles/<digest>
+	var left []string
 	for _, p := range all {
-		if path := strings.Split(p.Key, "/"); len(path) > 1 {
+		path := strings.Split(p.Key, "/")
+		if len(path) > 1 && slices.Contains(rooms, path[0]) {
 			groups[path[0]+"/"+path[1]] = append(groups[path[0]+"/"+path[1]], p)
+		} else if p.Key != store.Active {
+			left = append(left, p.Key)
 		}
 	}
 	var statements, contents []string
@@ -97,7 +108,7 @@ func (l *ledger) gc(ctx context.Context, keep int, old time.Time, dry bool) (*gc
 	}
 	slices.Sort(statements)
 	slices.Sort(contents)
-	r := &gcReport{Version: reportVersion, DryRun: dry, Deleted: []string{}, Releases: []int64{}, Activations: []int64{}}
+	r := &gcReport{Version: reportVersion, DryRun: dry, Deleted: []string{}, Left: append([]string{}, left...), Releases: []int64{}, Activations: []int64{}}
 	remove := func(name string) error {
 		var keys []string
 		for _, p := range groups[name] {

@@ -184,6 +184,9 @@ func (l *ledger) status(b *book, now time.Time) *storeStatus {
 		s := b.activations[n]
 		if n > sequence && (b.active != nil || !b.complete(s.signers)) {
 			r.Pending = append(r.Pending, b.describe(s))
+			if b.complete(s.signers) {
+				r.Problems = append(r.Problems, fmt.Sprintf("activation %d was signed by enough and %d stands in active: a run of activate died, or somebody put the older one back", n, sequence))
+			}
 			continue
 		}
 		r.History = append(r.History, b.describe(s))
@@ -350,7 +353,7 @@ func (r *storeStatus) print(out io.Writer, releases, activations int) error {
 	}
 	line("store\t%s, account %s, stage %s", r.Store, r.Account, r.Stage)
 	if a := r.Active; a != nil {
-		line("active\t%s, since %s", about(a.Says), span(r.Time.Sub(a.Written)))
+		line("active\t%s, for %s", about(a.Says), span(r.Time.Sub(a.Written)))
 		line("signed\t%d of %d: %s", len(a.Signers), r.Threshold, strings.Join(a.Signers, " "))
 		switch {
 		case a.Says.NotAfter == nil:
@@ -429,7 +432,7 @@ func (r *storeStatus) lacks(s activationStatus) string {
 		signed = "signed by " + strings.Join(s.Signers, " ")
 	}
 	if s.Complete {
-		return signed + ": complete and not active: whoever wanted it runs the command again"
+		return signed + ": complete and not active"
 	}
 	return fmt.Sprintf("%s: %d more must sign", signed, r.Threshold-len(s.Signers))
 }
