@@ -17,6 +17,7 @@ func activate(ctx context.Context, args []string, s stdio) error {
 	notAfter := f.String("not-after", "", "break-glass: the `time` (RFC 3339) at which what is active now takes over again")
 	lasts := f.Duration("for", 0, "break-glass: likewise, from now")
 	flush := f.Bool("flush", false, "also empty the authorizer caches of the REST APIs in $GATEHOUSE_APIS")
+	dry := f.Bool("dry-run", false, "make every check, write nothing, and say what would be active")
 	if err := parse(f, args, 1, s.out); err != nil {
 		return err
 	}
@@ -38,13 +39,30 @@ func activate(ctx context.Context, args []string, s stdio) error {
 		if err != nil {
 			return refused("%w", err)
 		}
-		c, err := l.putAuth0(ctx, doc, l.writer.Create)
+		c := release.Content{Digest: bundle.Sum(doc), Parts: len(bundle.Split(doc))}
+		if *dry {
+			err = isAuth0(c.Digest)(doc)
+		} else {
+			c, err = l.putAuth0(ctx, doc, l.writer.Create)
+		}
 		if err != nil {
 			return err
 		}
 		config = &c
 	}
-	return d.apply(ctx, s, l, l.toRelease(n, config, until), keys, *flush)
+	want := l.toRelease(n, config, until)
+	if *lasts != 0 {
+		want = l.underWay(want)
+	}
+	if *dry {
+		_, done, err := l.plan(ctx, want)
+		if err != nil {
+			return err
+		}
+		done.dry = !done.effect
+		return d.reportActivation(s.out, l, done, nil)
+	}
+	return d.apply(ctx, s, l, want, keys, *flush)
 }
 
 // apply makes a change, empties caches if asked, and reports.

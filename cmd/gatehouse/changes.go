@@ -51,6 +51,28 @@ func (l *ledger) toRelease(n int64, auth0 *release.Content, until *time.Time) ch
 	}
 }
 
+// underWay takes the end of an activation that says the same and has begun already, where that is no later: --for, run
+// again, goes on with what it began.
+func (l *ledger) underWay(c change) change {
+	return func(ctx context.Context, b *book) (release.Activation, error) {
+		a, err := c(ctx, b)
+		if err != nil {
+			return a, err
+		}
+		for _, s := range []*statement[release.Activation]{b.active, b.activations[b.top()], b.activations[b.top()+1]} {
+			if s == nil || s.says.NotAfter == nil || !s.says.NotAfter.After(time.Now()) || s.says.NotAfter.After(*a.NotAfter) {
+				continue
+			}
+			begun := a
+			begun.Kind, begun.Version, begun.Scope, begun.NotAfter = s.says.Kind, s.says.Version, s.says.Scope, s.says.NotAfter
+			if says(s.says, begun) {
+				return begun, nil
+			}
+		}
+		return a, nil
+	}
+}
+
 // back makes active again, policy and configuration, what was so before: the newest activation below the present one that
 // says something else, and not for a while only. The present one is what functions decide by; where that does not count, the
 // last activation that was complete becomes active again.

@@ -198,7 +198,8 @@ func (d *desk) reportRelease(w io.Writer, l *ledger, s *statement[release.Releas
 // activationReport is what activate, rollback, candidate and auth0 put print with --json (docs/schema/activation-report.json).
 type activationReport struct {
 	Version   string              `json:"version"`
-	Active    bool                `json:"active"` // it took effect; otherwise signatures are missing
+	Active    bool                `json:"active"`            // it took effect; otherwise signatures are missing
+	DryRun    bool                `json:"dry_run,omitempty"` // or nothing was written
 	Says      release.Activation  `json:"activation"`
 	Before    *release.Activation `json:"before,omitempty"`
 	Changed   []string            `json:"changed"`
@@ -210,7 +211,7 @@ type activationReport struct {
 
 func (d *desk) reportActivation(w io.Writer, l *ledger, a *activated, flushed []string) error {
 	r := activationReport{
-		Version: reportVersion, Active: a.effect, Says: a.says, Before: a.before, Changed: changed(a.before, a.says), Signers: a.signers,
+		Version: reportVersion, Active: a.effect, DryRun: a.dry, Says: a.says, Before: a.before, Changed: changed(a.before, a.says), Signers: append([]string{}, a.signers...),
 		Threshold: l.trust.Threshold(), Flushed: flushed,
 	}
 	if a.noted != nil {
@@ -227,7 +228,10 @@ func (d *desk) reportActivation(w io.Writer, l *ledger, a *activated, flushed []
 		fmt.Fprintf(&b, "note      what stood in active did not count: %s\n", r.Noted)
 	}
 	state := "active   "
-	if !r.Active {
+	switch {
+	case r.DryRun:
+		state = "would be "
+	case !r.Active:
 		state = "proposed "
 	}
 	fmt.Fprintf(&b, "%s activation %d: release %d, bundle %s, auth0 %s\n", state, r.Says.Sequence, r.Says.Release, short12(r.Says.Bundle.Digest), short12(r.Says.Auth0.Digest))
@@ -245,8 +249,16 @@ func (d *desk) reportActivation(w io.Writer, l *ledger, a *activated, flushed []
 	} else {
 		fmt.Fprintf(&b, "changed   %s\n", strings.Join(r.Changed, ", "))
 	}
-	fmt.Fprintf(&b, "signed    %d of %d: %s\n", len(r.Signers), r.Threshold, strings.Join(r.Signers, " "))
-	if !r.Active {
+	if r.DryRun {
+		fmt.Fprintf(&b, "next      the same without --dry-run; nothing was written\n")
+	} else {
+		fmt.Fprintf(&b, "signed    %d of %d: %s\n", len(r.Signers), r.Threshold, strings.Join(r.Signers, " "))
+	}
+	switch {
+	case r.DryRun || r.Active:
+	case r.Says.NotAfter != nil:
+		fmt.Fprintf(&b, "next      another signer runs the same command with another --key and --not-after %s; nothing has changed yet\n", r.Says.NotAfter.Format(time.RFC3339))
+	default:
 		fmt.Fprintf(&b, "next      another signer runs the same command with another --key; nothing has changed yet\n")
 	}
 	for _, api := range flushed {

@@ -405,6 +405,7 @@ type activated struct {
 	*statement[release.Activation]
 	before *release.Activation // what was active
 	effect bool                // it is active now; otherwise signatures are missing
+	dry    bool                // nothing was written
 	noted  error               // what was found that somebody should know: why what stood in active did not count, for one
 }
 
@@ -427,33 +428,41 @@ const (
 // other's claim, one at least sees the other: whoever has signed looks for higher claims before writing active, and whoever
 // has claimed looks for what was signed below before signing.
 func (l *ledger) activate(ctx context.Context, want change, keys []release.Signer) (*activated, error) {
-	b, err := l.read(ctx)
+	b, done, err := l.plan(ctx, want)
+	if err != nil || done.effect {
+		return done, err
+	}
+	began := time.Now()
+	s, err := l.claimed(ctx, b, done.says, keys)
 	if err != nil {
 		return nil, err
+	}
+	return done, l.carry(ctx, b, s, keys, began, done)
+}
+
+// plan says what a change comes to, and writes nothing. What is active already is in effect.
+func (l *ledger) plan(ctx context.Context, want change) (*book, *activated, error) {
+	b, err := l.read(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
 	a, err := want(ctx, b)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	a.Kind, a.Version, a.Scope = release.KindActivation, release.Version, l.scope
-	done := &activated{noted: b.refused}
+	a.Kind, a.Version, a.Scope, a.Sequence = release.KindActivation, release.Version, l.scope, b.top()+1
+	done := &activated{statement: &statement[release.Activation]{says: a}, noted: b.refused}
 	above := b.above()
 	if b.active != nil {
 		done.before = &b.active.says
 		if above == nil && says(b.active.says, a) {
 			done.statement, done.effect = b.active, true
-			return done, nil
 		}
 	}
 	if above != nil && !says(above.says, a) {
 		done.noted = errors.Join(done.noted, fmt.Errorf("activation %d, of release %d, was signed and never written: this one comes after it", above.says.Sequence, above.says.Release))
 	}
-	began := time.Now()
-	s, err := l.claimed(ctx, b, a, keys)
-	if err != nil {
-		return nil, err
-	}
-	return done, l.carry(ctx, b, s, keys, began, done)
+	return b, done, nil
 }
 
 // says says whether two activations differ in their sequence alone.

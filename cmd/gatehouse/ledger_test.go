@@ -424,3 +424,169 @@ func TestTwoPublishers(t *testing.T) {
 		}
 	}
 }
+
+// Break-glass for a while, run again, goes on with what it began, and never lasts longer.
+func TestUnderWay(t *testing.T) {
+	s := newShop(t, 2)
+	s.open()
+	ctx := t.Context()
+	now := time.Now().UTC().Truncate(time.Second)
+	until := func(d time.Duration) *time.Time { end := now.Add(d); return &end }
+	l := s.ledger(nil)
+	first, err := l.activate(ctx, l.underWay(l.toRelease(2, nil, until(time.Hour))), s.keys[:1])
+	if err != nil || first.effect || first.says.Sequence != 2 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	for _, want := range []string{"signed", "again"} {
+		a, err := l.activate(ctx, l.underWay(l.toRelease(2, nil, until(time.Hour+time.Minute))), s.keys[1:])
+		if err != nil || !a.effect || a.says.Sequence != 2 || !a.says.NotAfter.Equal(*until(time.Hour)) || a.says.Fallback.Release != 1 {
+			t.Errorf("%s: %+v, %v", want, a, err)
+		}
+	}
+	// Sooner is something else, and what takes over is still what had no end.
+	a, err := l.activate(ctx, l.underWay(l.toRelease(2, nil, until(time.Minute))), s.keys)
+	if err != nil || !a.effect || a.says.Sequence != 3 || !a.says.NotAfter.Equal(*until(time.Minute)) || a.says.Fallback.Release != 1 {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// What somebody did to the store, and what a change makes of it.
+func TestWhatStrangersLeave(t *testing.T) {
+	claim := func(l *ledger, s *shop, n, r int64) (at string, payload []byte) {
+		b, err := l.read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := b.active.says
+		a.Sequence, a.Release, a.Bundle = n, r, b.releases[r].says.Bundle
+		payload, err = release.Payload(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("activations/%d", n), payload
+	}
+	age := func(s *shop, key string) {
+		t.Helper()
+		old := time.Now().Add(-2 * young)
+		if err := os.Chtimes(filepath.Join(s.dir, key+".txt"), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := func(l *ledger, key string, value []byte) {
+		t.Helper()
+		if err := l.writer.Create(t.Context(), key, string(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sign := func(l *ledger, s *shop, at string, payload []byte, key release.Signer) {
+		t.Helper()
+		a, err := release.ParseActivation(payload)
+		if err == nil {
+			err = addSignatures(t.Context(), l, release.KindActivation, at, &statement[release.Activation]{says: a, payload: payload}, []release.Signer{key})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		name     string
+		before   func(l *ledger, s *shop)
+		sequence int64 // of the activation of release 2
+		noted    string
+		want     string // the refusal
+	}{
+		{"nothing", nil, 2, "", ""},
+		{"a claim of nobody, just now", func(l *ledger, s *shop) {
+			at, payload := claim(l, s, 2, 1)
+			put(l, at, payload)
+		}, 0, "", "activation 2 was taken in this moment by somebody else, for release 1, signed by nobody yet: see `gatehouse status`, and run this again in a minute if it is still wanted"},
+		{"a claim of nobody, a while ago", func(l *ledger, s *shop) {
+			at, payload := claim(l, s, 2, 1)
+			put(l, at, payload)
+			age(s, at)
+		}, 3, "", ""},
+		{"a claim of the same by nobody, a while ago", func(l *ledger, s *shop) {
+			at, payload := claim(l, s, 2, 2)
+			put(l, at, payload)
+			age(s, at)
+		}, 2, "", ""},
+		{"no statement", func(l *ledger, s *shop) { put(l, "activations/2", []byte("x")) }, 3, "", ""},
+		{"a number that would be the last", func(l *ledger, s *shop) {
+			at, payload := claim(l, s, 1<<53-1, 1)
+			put(l, at, payload)
+			age(s, at)
+		}, 2, "", ""},
+		{"something in the place of the signature", func(l *ledger, s *shop) {
+			at, payload := claim(l, s, 2, 2)
+			put(l, at, payload)
+			put(l, at+"/signatures/"+keyID(s.keys[0]), []byte("x"))
+			age(s, at)
+		}, 3, "", ""},
+		{"a claim that was signed and never written", func(l *ledger, s *shop) {
+			at, payload := claim(l, s, 2, 3)
+			put(l, at, payload)
+			sign(l, s, at, payload, s.keys[1])
+		}, 3, "activation 2, of release 3, was signed and never written: this one comes after it", ""},
+		{"our own claim that was signed and never written", func(l *ledger, s *shop) {
+			at, payload := claim(l, s, 2, 2)
+			put(l, at, payload)
+			sign(l, s, at, payload, s.keys[1])
+		}, 2, "", ""},
+		{"active overwritten", func(l *ledger, s *shop) {
+			if err := l.writer.Activate(t.Context(), "x"); err != nil {
+				t.Fatal(err)
+			}
+		}, 2, "malformed: ", ""},
+		{"a part is gone", func(l *ledger, s *shop) {
+			if err := l.writer.Delete(t.Context(), []string{"bundles/" + s.policies[1].Digest + "/1"}); err != nil {
+				t.Fatal(err)
+			}
+		}, 0, "", "/1: not found"},
+		{"a part is another", func(l *ledger, s *shop) {
+			name := filepath.Join(s.dir, "bundles", s.policies[1].Digest, "1.txt")
+			other, err := os.ReadFile(filepath.Join(s.dir, "bundles", s.policies[0].Digest, "1.txt"))
+			if err == nil {
+				err = os.WriteFile(name, other, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, 0, "", "its digest is "},
+		{"the configuration is gone", func(l *ledger, s *shop) {
+			if err := l.writer.Delete(t.Context(), []string{"auth0/" + bundle.Sum(s.configs[0]) + "/1"}); err != nil {
+				t.Fatal(err)
+			}
+		}, 0, "", "/1: not found"},
+	}
+	for _, c := range tests {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShop(t, 1)
+			s.open()
+			l := s.ledger(nil)
+			s.must(l.publish(t.Context(), s.policies[2], s.keys[:1]))
+			start := s.files()["/active.txt"]
+			if c.before != nil {
+				c.before(l, s)
+			}
+			done, err := l.activate(t.Context(), l.toRelease(2, nil, nil), s.keys[:1])
+			if c.want != "" {
+				var refusal *result
+				if !errors.As(err, &refusal) || refusal.code != exitRefused || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got  %v\nwant %s", err, c.want)
+				}
+				if s.files()["/active.txt"] != start {
+					t.Error("active has changed")
+				}
+				return
+			}
+			if err != nil || !done.effect || done.says.Sequence != c.sequence || done.says.Release != 2 {
+				t.Fatalf("%+v, %v", done, err)
+			}
+			noted := fmt.Sprint(done.noted)
+			if c.noted == "" && done.noted != nil || !strings.Contains(noted, c.noted) {
+				t.Errorf("noted %v, want %q", done.noted, c.noted)
+			}
+			s.settled()
+		})
+	}
+}
