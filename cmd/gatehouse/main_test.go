@@ -35,6 +35,10 @@ func TestMain(m *testing.M) {
 //	tenant DIR             makes a key in DIR, and GATEHOUSE_AUTH0 such that it trusts $TENANT with that key alone
 //	sample                 writes the sample's policies and deployment, a key with GATEHOUSE_AUTH0, and a log of two records
 //	document               refuses a standard output that is not one JSON document
+//	small DIR…             writes the least policies that load, in each directory others
+//	store                  sets a store with its account, and makes auth0.json, whose tenant is pinned
+//	stored                 makes a store of the sample, with release 2 active and release 1 before it
+//	old FILE…              makes files two hours old; of a directory, all in it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -50,6 +54,10 @@ func TestScripts(t *testing.T) {
 
 			"sample":   sample,
 			"document": document,
+			"small":    small,
+			"store":    setStore,
+			"stored":   stored,
+			"old":      old,
 		},
 	})
 }
@@ -264,18 +272,12 @@ func (w world) file(name, content string) string {
 // policies writes the least bundle that loads, with one test, and gives its directory.
 func (w world) policies() string {
 	w.t.Helper()
-	w.file("policies/routes/data.json", `{"GET /a": {"api": "a", "answer": "request"}}`)
-	w.file("policies/authz/a/a.rego", "package authz.a\n\nallow contains \"a\" if input.ok\n")
+	for name, content := range smallPolicies {
+		w.file("policies/"+name, content)
+	}
 	w.file("policies/authz/a/a_test.rego",
 		"package authz.a_test\n\ntest_allow if data.authz.a.allow == {\"a\"} with input as {\"ok\": true}\n")
-	w.file("policies/gatehouse/decision.rego", `package gatehouse
-
-decision := {
-	"allowed": false, "status": {"code": 403, "reason": "NotGranted", "message": ""}, "grants": [], "violations": [],
-	"warnings": [], "auditAnnotations": {}, "context": {},
-}
-`)
-	return filepath.Dir(w.file("policies/.manifest", `{"roots": ["gatehouse", "authz", "routes"], "rego_version": 1}`))
+	return filepath.Join(w.dir, "policies")
 }
 
 const smallService = `service: small

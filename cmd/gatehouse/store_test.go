@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -14,12 +16,7 @@ import (
 // release 1 of the smallest policies and release 2 of the sample's, each once active, release 2 now.
 func stored(ts *testscript.TestScript, neg bool, args []string) {
 	arguments(ts, neg, args, 0)
-	small := ts.MkAbs("small")
-	for name, content := range smallPolicies {
-		file := filepath.Join(small, filepath.FromSlash(name))
-		ts.Check(os.MkdirAll(filepath.Dir(file), 0o700))
-		ts.Check(os.WriteFile(file, []byte(content), 0o600))
-	}
+	small(ts, false, []string{"small"})
 	auth0, key, second := ts.MkAbs("auth0.json"), ts.MkAbs("release.key"), ts.MkAbs("second.key")
 	ts.Check(os.WriteFile(auth0, []byte(ts.Getenv("GATEHOUSE_AUTH0")), 0o600))
 	settings := map[string]string{"GATEHOUSE_STORE": "file:" + ts.MkAbs("store"), "GATEHOUSE_APIS": "123456789012/a1b2c3"}
@@ -37,12 +34,50 @@ func stored(ts *testscript.TestScript, neg bool, args []string) {
 	gatehouse("keygen", key)
 	gatehouse("keygen", second)
 	settings["GATEHOUSE_TRUST"] = gatehouse("keygen", "--public", key, second)
-	gatehouse("publish", small, "--key", key)
+	gatehouse("publish", ts.MkAbs("small"), "--key", key)
 	gatehouse("activate", "1", "--auth0", auth0, "--key", key)
 	gatehouse("publish", ts.MkAbs("policies"), "--key", key)
 	gatehouse("activate", "2", "--key", key)
 	for name, value := range settings {
 		ts.Setenv(name, value)
+	}
+}
+
+// small writes the least policies that load; those of each directory say in a comment which one it is.
+func small(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 1)
+	for _, dir := range args {
+		for name, content := range smallPolicies {
+			if strings.HasSuffix(name, "a.rego") {
+				content = "# " + dir + "\n" + content
+			}
+			file := ts.MkAbs(filepath.Join(dir, filepath.FromSlash(name)))
+			ts.Check(os.MkdirAll(filepath.Dir(file), 0o700))
+			ts.Check(os.WriteFile(file, []byte(content), 0o600))
+		}
+	}
+}
+
+// setStore sets where the store is and for which account, and writes an Auth0 configuration whose tenant is pinned.
+func setStore(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 0)
+	tenant(ts, false, []string{"tenant"})
+	ts.Check(os.WriteFile(ts.MkAbs("auth0.json"), []byte(ts.Getenv("GATEHOUSE_AUTH0")), 0o600))
+	ts.Setenv("GATEHOUSE_STORE", "file:"+ts.MkAbs("store"))
+	ts.Setenv("GATEHOUSE_APIS", "123456789012/a1b2c3")
+}
+
+// old makes files two hours old.
+func old(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 1)
+	then := time.Now().Add(-2 * time.Hour)
+	for _, name := range args {
+		ts.Check(filepath.WalkDir(ts.MkAbs(name), func(file string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Chtimes(file, then, then)
+		}))
 	}
 }
 
