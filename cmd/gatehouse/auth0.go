@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -70,6 +71,12 @@ func auth0Put(ctx context.Context, args []string, s stdio) error {
 	if _, err := checkAuth0(ctx, doc, *o.offline); err != nil {
 		return err
 	}
+	switch address := cmp.Or(*d.store, setting(s.env, "GATEHOUSE_STORE")); {
+	case *o.kmsKey != "" && !*o.secure:
+		return misused("--kms-key goes with --secure")
+	case *o.secure && strings.HasPrefix(address, "file:"):
+		return misused("--secure: a file: store has no secrets")
+	}
 	l, keys, err := d.open(ctx, s.env)
 	if err != nil {
 		return err
@@ -79,8 +86,6 @@ func auth0Put(ctx context.Context, args []string, s stdio) error {
 		create = func(ctx context.Context, key, value string) error {
 			return l.writer.CreateSecret(ctx, key, value, *o.kmsKey)
 		}
-	} else if *o.kmsKey != "" {
-		return misused("--kms-key goes with --secure")
 	}
 	c, err := l.putAuth0(ctx, doc, create)
 	if err != nil {

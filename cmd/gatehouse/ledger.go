@@ -151,14 +151,19 @@ func statements[S any](l *ledger, kind string, parameters []store.Parameter, par
 // sorted are the numbers of statements, ascending.
 func sorted[V any](m map[int64]V) []int64 { return slices.Sorted(maps.Keys(m)) }
 
-// keep stores content under its digest, each part once, and reads it back. Where the store has the content already, in
-// however many parts, that is what it is named by: another toolchain compresses otherwise.
+// keep stores content under its digest, each part once, and reads it back. Where the store has a bundle already, in however
+// many parts, that is what it is named by: another toolchain compresses otherwise. A configuration is its bytes, so that
+// create sees each part of it, and whether it is a secret as it should be.
 func (l *ledger) keep(ctx context.Context, room, digest string, content []byte, create func(ctx context.Context, key, value string) error, verify func([]byte) error) (release.Content, error) {
 	root := room + "/" + digest + "/"
-	if had, err := l.stored(ctx, root); err != nil {
-		return release.Content{}, err
-	} else if c := (release.Content{Digest: digest, Parts: had}); had > 0 && l.check(ctx, room, c, verify) == nil {
-		return c, nil
+	if room == "bundles" {
+		had, err := l.stored(ctx, root)
+		if err != nil {
+			return release.Content{}, err
+		}
+		if c := (release.Content{Digest: digest, Parts: had}); had > 0 && l.check(ctx, room, c, verify) == nil {
+			return c, nil
+		}
 	}
 	parts := bundle.Split(content)
 	if len(parts) > bundle.MaxParts {
