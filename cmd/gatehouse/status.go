@@ -41,6 +41,8 @@ type storeStatus struct {
 	Drift     *driftStatus       `json:"drift,omitempty"`
 	Functions []functionStatus   `json:"functions,omitempty"` // by the records, last seen first
 	Problems  []string           `json:"problems"`
+
+	allReleases, allHistory int // how many there are, shown or not
 }
 
 // activeStatus is what functions decide by.
@@ -138,12 +140,12 @@ func status(ctx context.Context, args []string, s stdio) error {
 	}
 	r.functions(seen, b)
 	if !*all {
-		r.Releases, r.History = r.Releases[:min(shownLast, len(r.Releases))], r.History[:min(shownLast, len(r.History))]
+		r.shorten()
 	}
 	if *d.json {
 		err = writeJSON(s.out, r)
 	} else {
-		err = r.print(s.out, len(b.releases), len(b.activations))
+		err = r.print(s.out)
 	}
 	if err == nil && len(r.Problems) > 0 {
 		err = refused("%s", strings.Join(r.Problems, "\n"))
@@ -199,7 +201,13 @@ func (l *ledger) status(b *book, now time.Time) *storeStatus {
 		s := b.releases[n]
 		r.Releases = append(r.Releases, releaseStatus{n, s.says.Bundle, s.says.Engine, list(s.signers), b.complete(s.signers), s.written.UTC(), list(marks[n])})
 	}
+	r.allReleases, r.allHistory = len(r.Releases), len(r.History)
 	return r
+}
+
+// shorten leaves the last ones.
+func (r *storeStatus) shorten() {
+	r.Releases, r.History = r.Releases[:min(shownLast, len(r.Releases))], r.History[:min(shownLast, len(r.History))]
 }
 
 func (b *book) describe(s *statement[release.Activation]) activationStatus {
@@ -229,7 +237,7 @@ func (r *storeStatus) drifted(dir, digest string, b *book) {
 	if r.Drift.Release > 0 {
 		is = fmt.Sprintf("is release %d", r.Drift.Release)
 	}
-	r.Problems = append(r.Problems, fmt.Sprintf("drift: %s, bundle %s, %s and not what is active", dir, short12(digest), is))
+	r.Problems = append(r.Problems, fmt.Sprintf("drift: %s, bundle %s, %s and not what answers", dir, short12(digest), is))
 }
 
 // functionKey tells functions and what they decide by apart.
@@ -337,7 +345,7 @@ func (r *storeStatus) functions(seen map[functionKey]*functionStatus, b *book) {
 }
 
 // print is for people, some of them at night: what is wrong first, then what is active, then the rest.
-func (r *storeStatus) print(out io.Writer, releases, activations int) error {
+func (r *storeStatus) print(out io.Writer) error {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) {
@@ -367,7 +375,7 @@ func (r *storeStatus) print(out io.Writer, releases, activations int) error {
 		}
 	}
 	if d := r.Drift; d != nil && d.Same {
-		line("drift\tnone: %s is what is active", d.Policies)
+		line("drift\tnone: %s is what answers", d.Policies)
 	}
 	for _, p := range r.Pending {
 		line("pending\t%s, %s old, %s", about(p.Says), span(r.Time.Sub(p.Written)), r.lacks(p))
@@ -384,14 +392,14 @@ func (r *storeStatus) print(out io.Writer, releases, activations int) error {
 		line("  %s", columns)
 	}
 	if len(r.Releases) > 0 {
-		heading("releases", len(r.Releases), releases, "number\tbundle\tsigned\tage\t")
+		heading("releases", len(r.Releases), r.allReleases, "number\tbundle\tsigned\tage\t")
 		for _, s := range r.Releases {
 			line("  %d\t%s\t%d of %d\t%s\t%s", s.Number, short12(s.Bundle.Digest), len(s.Signers), r.Threshold, span(r.Time.Sub(s.Written)), strings.Join(s.Marks, ", "))
 		}
 		w.Flush()
 	}
 	if len(r.History) > 0 {
-		heading("activations", len(r.History), activations-len(r.Pending), "sequence\trelease\tbundle\tauth0\tsigned\tage\t")
+		heading("activations", len(r.History), r.allHistory, "sequence\trelease\tbundle\tauth0\tsigned\tage\t")
 		for _, s := range r.History {
 			line("  %d\t%d\t%s\t%s\t%s\t%s\t%s", s.Says.Sequence, s.Says.Release, short12(s.Says.Bundle.Digest), short12(s.Says.Auth0.Digest),
 				fmt.Sprintf("%d of %d", len(s.Signers), r.Threshold), span(r.Time.Sub(s.Written)), r.mark(s))

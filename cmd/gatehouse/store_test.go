@@ -3,13 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"gatehouse/internal/issuer"
+	"gatehouse/internal/release"
 )
 
 // stored makes a store of the sample: two keys that are trusted, of which one must sign, the Auth0 configuration in a file,
@@ -93,4 +98,23 @@ decision := {
 	"warnings": [], "auditAnnotations": {}, "context": {},
 }
 `,
+}
+
+// liveIssuer starts an issuer with keys of its own beside a world's, and gives its URL.
+func liveIssuer(t *testing.T) (string, world) {
+	t.Helper()
+	i, err := issuer.Start(t.Context(), issuer.Config{Addr: "127.0.0.1:0", Keys: t.TempDir(), Audience: issuer.Audience, SPA: []string{"http://127.0.0.1:8790"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = i.Close() })
+	return i.URL(), newWorld(t)
+}
+
+func publicOf(t *testing.T, keys []release.Signer) (public []*ecdsa.PublicKey) {
+	t.Helper()
+	for _, key := range keys {
+		public = append(public, key.Public().(*ecdsa.PublicKey))
+	}
+	return public
 }
