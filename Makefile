@@ -94,7 +94,7 @@ mutants: build ## each condition and each constraint of the policies left out in
 	bin/gatehouse test --mutate policies
 
 race: build tools
-	go test -race -timeout 12m -skip TestEveryFaultIsCaught ./... # that one runs other binaries than this
+	go test -race -timeout 12m -skip "TestEveryFaultIsCaught|TestActivationsUnderLoad" ./... # those run other binaries than this
 
 costs: ## what a decision costs: allocations, bytes and linked packages, printed and held to their guards
 	go test -v -run 'Allocations|TheBuiltAuthorizer|WhatTheLambdaLinks' ./authorizer/... ./test | tee bin/costs.txt | grep -vE '^(=== RUN|testing: warning: no tests|PASS|---)' ; exit $${PIPESTATUS[0]}

@@ -157,7 +157,7 @@ func followed(address string, env []string) map[string]string {
 	for _, entry := range env {
 		name, value, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, "AWS_") || slices.Contains([]string{
-			"GATEHOUSE_TRUST", "GATEHOUSE_THRESHOLD", "GATEHOUSE_MIN_SEQUENCE", "GATEHOUSE_REFRESH", "GATEHOUSE_MAX_STALE", "GATEHOUSE_STAGE", "GATEHOUSE_APIS",
+			"GATEHOUSE_TRUST", "GATEHOUSE_THRESHOLD", "GATEHOUSE_MIN_SEQUENCE", "GATEHOUSE_REFRESH", "GATEHOUSE_MAX_STALE", "GATEHOUSE_STAGE",
 		}, name) {
 			given[name] = value
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 
 	"gatehouse/internal/store"
 )
@@ -36,6 +37,7 @@ type parameters struct {
 func openSSM(ctx context.Context, a store.Address) (store.Writer, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
 		config.WithRetryer(func() aws.Retryer { return store.Retryer(attempts, maxBackoff, "TooManyUpdates") }),
+		config.WithLogger(logging.Nop{}), // what a person should know comes as an error
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTime)))
 	if err == nil && cfg.Region == "" {
 		err = errors.New("no AWS region: set AWS_REGION, or one in the profile")
