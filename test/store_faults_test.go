@@ -785,6 +785,13 @@ func TestStoreCalls(t *testing.T) {
 			}
 		}
 		calls(w, "the same policy", 1, rounds, 0)
+
+		// What does not load for good is fetched once.
+		w.activate(w.signed(w.statement(8, w.policy("v1", map[string]string{"gatehouse/decision.rego": ""}))))
+		p.keeps("v2", "load_failed")
+		w.ssm.Reset()
+		p.keeps("v2", "load_failed")
+		calls(w, "a refused policy", 1, rounds, 0)
 	})
 }
 
@@ -830,7 +837,8 @@ func TestStoreFreeze(t *testing.T) {
 				p.keeps(held, "")
 			}
 			thaw := p.freeze()
-			time.Sleep(20 * time.Millisecond) // what it had sent is there
+			// What it had sent is there. If it waits for an answer, that is on its way, and says what was active until now.
+			time.Sleep(20*time.Millisecond + map[bool]time.Duration{true: f.fault.Delay}[f.wanting])
 			w.active(int64(6+round), next)
 			time.Sleep(f.sleep)
 			if f.wanting {
