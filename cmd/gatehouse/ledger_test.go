@@ -343,14 +343,16 @@ func (d dawdling) List(ctx context.Context, prefix string) ([]store.Parameter, e
 }
 
 // Two activate at once, each something else: one to whom it was said that it is active is there, whoever else was at work.
-func TestTwoActivators(t *testing.T) {
-	s := newShop(t, 1)
+func TestTwoActivators(t *testing.T) { twoActivators(t, newShop(t, 1), 60) }
+
+func twoActivators(t *testing.T, s *shop, rounds int) {
+	t.Helper()
 	s.open()
 	ctx := t.Context()
 	s.must(s.ledger(nil).publish(ctx, s.policies[2], s.keys))
 	configs := []release.Content{s.auth0(s.ledger(nil), 0), s.auth0(s.ledger(nil), 1)}
 	won := [2]int{}
-	for round := range 60 {
+	for round := range rounds {
 		r, c := int64(1+round%3), configs[round/2%2]
 		if is := s.settled(); is.Release == r || is.Auth0 == c {
 			if r, c = is.Release%3+1, configs[0]; is.Auth0 == c {
@@ -396,7 +398,31 @@ func TestTwoActivators(t *testing.T) {
 		}
 	}
 	if won[0] == 0 || won[1] == 0 {
-		t.Errorf("of 60 rounds the release won %d and the configuration %d: they never met", won[0], won[1])
+		t.Errorf("of %d rounds the release won %d and the configuration %d: they never met", rounds, won[0], won[1])
+	}
+}
+
+// Two who must both sign do so at once: it is one activation, and both are told that it is active, or one that the other must.
+func TestTwoSigners(t *testing.T) {
+	s := newShop(t, 2)
+	s.open()
+	for round := range 20 {
+		var wg sync.WaitGroup
+		var got [2]*activated
+		var errs [2]error
+		for i := range 2 {
+			wg.Go(func() {
+				l := s.ledger(func(w store.Writer) store.Writer { return dawdling{w} })
+				got[i], errs[i] = l.activate(t.Context(), l.toRelease(int64(2-round%2), nil, nil), s.keys[i:i+1])
+			})
+		}
+		wg.Wait()
+		if errs[0] != nil || errs[1] != nil || !got[0].effect && !got[1].effect {
+			t.Fatalf("round %d: %+v, %v; %+v, %v", round, got[0], errs[0], got[1], errs[1])
+		}
+		if is := s.settled(); is.Sequence != int64(2+round) || got[0].says.Sequence != is.Sequence || got[1].says.Sequence != is.Sequence {
+			t.Errorf("round %d: %+v", round, is)
+		}
 	}
 }
 

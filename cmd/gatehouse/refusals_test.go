@@ -136,7 +136,7 @@ func TestRefusals(t *testing.T) {
 		{"keep nothing", nil, []string{"gc", "--keep", "0"}, exitUsage, []string{"--keep 0: want at least 1"}},
 		{"nowhere to bake", nil, []string{"bake"}, exitUsage, []string{"which directory?"}},
 		{"a directory that is no bake", nil, []string{"bake", dir}, exitRefused, []string{"which no bake wrote: choose another directory"}},
-		{"drift", nil, []string{"status", "--policies", dir}, exitRefused, []string{"is release 2 and not what is active"}},
+		{"drift", nil, []string{"status", "--policies", dir}, exitRefused, []string{"is release 2 and not what answers"}},
 	}
 	before := s.snapshot()
 	for _, c := range tests {
