@@ -68,9 +68,6 @@ var storeVerbs = []verb{
 	{"gc", "deletes what nothing in the store needs any more", gc},
 	{"bake", "what is active, as files for the function's zip", bake},
 	{"auth0", "an Auth0 configuration: check it, put it into the store", auth0},
-	{"status", "what is active, what was, and who still decides by it", status},
-	{"gc", "what nothing in the store needs any more, deleted", gc},
-	{"bake", "what is active, for the function's zip", bake},
 }
 
 func main() {
