@@ -476,41 +476,146 @@ func TestUnderWay(t *testing.T) {
 	}
 }
 
+// claim is activation n, which makes release r active and is otherwise like the one that is.
+func (s *shop) claim(l *ledger, n, r int64) (at string, payload []byte) {
+	s.t.Helper()
+	b, err := l.read(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a := b.active.says
+	a.Sequence, a.Release, a.Bundle = n, r, b.releases[r].says.Bundle
+	payload, err = release.Payload(a)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return fmt.Sprintf("activations/%d", n), payload
+}
+
+func (s *shop) put(l *ledger, key string, value []byte) {
+	s.t.Helper()
+	s.must(nil, l.writer.Create(s.t.Context(), key, string(value)))
+}
+
+func (s *shop) signs(l *ledger, at string, payload []byte, key release.Signer) *statement[release.Activation] {
+	s.t.Helper()
+	a, err := release.ParseActivation(payload)
+	done := &statement[release.Activation]{says: a, payload: payload}
+	if err == nil {
+		err = addSignatures(s.t.Context(), l, release.KindActivation, at, done, []release.Signer{key})
+	}
+	s.must(nil, err)
+	return done
+}
+
+// meanwhile is a writer beside which something happens: after a key is created, or around active.
+type meanwhile struct {
+	store.Writer
+	key           string
+	after, before func()
+}
+
+func (m meanwhile) Create(ctx context.Context, key, value string) error {
+	err := m.Writer.Create(ctx, key, value)
+	if key == m.key {
+		m.after()
+	}
+	return err
+}
+
+func (m meanwhile) Activate(ctx context.Context, value string) error {
+	if m.key == "before active" {
+		m.before()
+	}
+	err := m.Writer.Activate(ctx, value)
+	if m.key == store.Active {
+		m.after()
+	}
+	return err
+}
+
+// Somebody else is at work, at the worst moment of each step. Whoever is overtaken is told, and by whom.
+func TestMeanwhile(t *testing.T) {
+	claims := func(signed, written bool) func(*ledger, *shop) {
+		return func(l *ledger, s *shop) {
+			at, payload := s.claim(l, 3, 3)
+			s.put(l, at, payload)
+			if !signed {
+				return
+			}
+			done := s.signs(l, at, payload, s.keys[1])
+			if written {
+				document, err := done.document()
+				s.must(nil, errors.Join(err, l.writer.Activate(t.Context(), document)))
+			}
+		}
+	}
+	deletes := func(keys ...string) func(*ledger, *shop) {
+		return func(l *ledger, s *shop) { s.must(nil, l.writer.Delete(t.Context(), keys)) }
+	}
+	const overtaken = "overtaken: activation 3, of release 3, was signed by KID while 2 was under way: see `gatehouse status`, and run this again if it is still wanted"
+	tests := []struct {
+		name, key string
+		do        func(l *ledger, s *shop)
+		want      string
+		active    int64
+	}{
+		{"claimed, then another is active", "activations/2", claims(true, true), overtaken, 3},
+		{"claimed, then another is signed", "activations/2", claims(true, false), overtaken, 3},
+		{"claimed, then another is claimed", "activations/2", claims(false, false), "activation 3 was claimed over 2 in this moment by somebody else, for release 3: see `gatehouse status`, and run this again in a minute if it is still wanted", 1},
+		{"claimed, then the policy is gone", "activations/2", func(l *ledger, s *shop) { deletes(partKey(s.policies[1].Digest, 1))(l, s) }, "/1: not found", 1},
+		{"signed, then another is active", "SIGNATURE", claims(true, true), overtaken, 3},
+		{"signed, then another is signed", "SIGNATURE", claims(true, false), overtaken, 3},
+		{"signed, then another is claimed", "SIGNATURE", claims(false, false), "activation 2 is signed, and 3 was claimed over it, for release 3: run this again in a minute", 1},
+		{"signed, then another is claimed, and signed later", "SIGNATURE", func(l *ledger, s *shop) {
+			claims(false, false)(l, s)
+			at, payload := s.claim(l, 3, 3)
+			go func() {
+				time.Sleep(pause)
+				s.signs(l, at, payload, s.keys[1])
+			}()
+		}, overtaken, 3},
+		{"signed, then the claim is gone", "SIGNATURE", deletes("activations/2"), "activations/2 is gone: somebody else writes there; see `gatehouse status`", 1},
+		{"written, and another was active a moment before", "before active", claims(true, true), overtaken, 3},
+		{"written, and written over again and again", store.Active, func(l *ledger, s *shop) { s.must(nil, l.writer.Activate(t.Context(), "x")) }, "somebody else writes active again and again: see `gatehouse status`", 0},
+		{"all numbers are taken", "activations/2", nil, "activations/101 and the 99 numbers before it are taken by what nobody signed: who writes there?", 1},
+	}
+	for _, c := range tests {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t, 1)
+			s.open()
+			l := s.ledger(nil)
+			s.must(l.publish(t.Context(), s.policies[2], s.keys[:1]))
+			key := strings.Replace(c.key, "SIGNATURE", "activations/2/signatures/"+keyID(s.keys[0]), 1)
+			do := func() { c.do(l, s) }
+			if c.do == nil {
+				for n := range maxSteps {
+					s.put(l, fmt.Sprintf("activations/%d", n+2), []byte("x"))
+				}
+				do = func() {}
+			}
+			mine := s.ledger(func(w store.Writer) store.Writer { return meanwhile{w, key, do, do} })
+			_, err := mine.activate(t.Context(), mine.toRelease(2, nil, nil), s.keys[:1])
+			want := strings.Replace(c.want, "KID", keyID(s.keys[1]), 1)
+			var refusal *result
+			if !errors.As(err, &refusal) || refusal.code != exitRefused || !strings.Contains(err.Error(), want) {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+			b, err := l.read(t.Context())
+			if err != nil || b.sequence() != c.active {
+				t.Errorf("activation %d is active, want %d; %v", b.sequence(), c.active, err)
+			}
+		})
+	}
+}
+
 // What somebody did to the store, and what a change makes of it.
 func TestWhatStrangersLeave(t *testing.T) {
-	claim := func(l *ledger, s *shop, n, r int64) (at string, payload []byte) {
-		b, err := l.read(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := b.active.says
-		a.Sequence, a.Release, a.Bundle = n, r, b.releases[r].says.Bundle
-		payload, err = release.Payload(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return fmt.Sprintf("activations/%d", n), payload
-	}
 	age := func(s *shop, key string) {
 		t.Helper()
 		old := time.Now().Add(-2 * young)
 		if err := os.Chtimes(filepath.Join(s.dir, key+".txt"), old, old); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put := func(l *ledger, key string, value []byte) {
-		t.Helper()
-		if err := l.writer.Create(t.Context(), key, string(value)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	sign := func(l *ledger, s *shop, at string, payload []byte, key release.Signer) {
-		t.Helper()
-		a, err := release.ParseActivation(payload)
-		if err == nil {
-			err = addSignatures(t.Context(), l, release.KindActivation, at, &statement[release.Activation]{says: a, payload: payload}, []release.Signer{key})
-		}
-		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -523,40 +628,40 @@ func TestWhatStrangersLeave(t *testing.T) {
 	}{
 		{"nothing", nil, 2, "", ""},
 		{"a claim of nobody, just now", func(l *ledger, s *shop) {
-			at, payload := claim(l, s, 2, 1)
-			put(l, at, payload)
+			at, payload := s.claim(l, 2, 1)
+			s.put(l, at, payload)
 		}, 0, "", "activation 2 was taken in this moment by somebody else, for release 1, signed by nobody yet: see `gatehouse status`, and run this again in a minute if it is still wanted"},
 		{"a claim of nobody, a while ago", func(l *ledger, s *shop) {
-			at, payload := claim(l, s, 2, 1)
-			put(l, at, payload)
+			at, payload := s.claim(l, 2, 1)
+			s.put(l, at, payload)
 			age(s, at)
 		}, 3, "", ""},
 		{"a claim of the same by nobody, a while ago", func(l *ledger, s *shop) {
-			at, payload := claim(l, s, 2, 2)
-			put(l, at, payload)
+			at, payload := s.claim(l, 2, 2)
+			s.put(l, at, payload)
 			age(s, at)
 		}, 2, "", ""},
-		{"no statement", func(l *ledger, s *shop) { put(l, "activations/2", []byte("x")) }, 3, "", ""},
+		{"no statement", func(l *ledger, s *shop) { s.put(l, "activations/2", []byte("x")) }, 3, "", ""},
 		{"a number that would be the last", func(l *ledger, s *shop) {
-			at, payload := claim(l, s, 1<<53-1, 1)
-			put(l, at, payload)
+			at, payload := s.claim(l, 1<<53-1, 1)
+			s.put(l, at, payload)
 			age(s, at)
 		}, 2, "", ""},
 		{"something in the place of the signature", func(l *ledger, s *shop) {
-			at, payload := claim(l, s, 2, 2)
-			put(l, at, payload)
-			put(l, at+"/signatures/"+keyID(s.keys[0]), []byte("x"))
+			at, payload := s.claim(l, 2, 2)
+			s.put(l, at, payload)
+			s.put(l, at+"/signatures/"+keyID(s.keys[0]), []byte("x"))
 			age(s, at)
 		}, 3, "", ""},
 		{"a claim that was signed and never written", func(l *ledger, s *shop) {
-			at, payload := claim(l, s, 2, 3)
-			put(l, at, payload)
-			sign(l, s, at, payload, s.keys[1])
+			at, payload := s.claim(l, 2, 3)
+			s.put(l, at, payload)
+			s.signs(l, at, payload, s.keys[1])
 		}, 3, "activation 2, of release 3, was signed and never written: this one comes after it", ""},
 		{"our own claim that was signed and never written", func(l *ledger, s *shop) {
-			at, payload := claim(l, s, 2, 2)
-			put(l, at, payload)
-			sign(l, s, at, payload, s.keys[1])
+			at, payload := s.claim(l, 2, 2)
+			s.put(l, at, payload)
+			s.signs(l, at, payload, s.keys[1])
 		}, 2, "", ""},
 		{"active overwritten", func(l *ledger, s *shop) {
 			if err := l.writer.Activate(t.Context(), "x"); err != nil {
