@@ -422,7 +422,7 @@ func TestAWaitIsNoSleep(t *testing.T) {
 		time.Sleep(follow.Budget / 4)
 		w.wants(f, "v1")
 		time.Sleep(4 * follow.Budget) // asleep
-		w.delay = 0
+		w.set(func() { w.delay = 0 })
 		w.wants(f, "v2")
 		if w.gets != 3 {
 			t.Errorf("%d calls", w.gets)
