@@ -329,7 +329,7 @@ func TestStoreFaults(t *testing.T) {
 		warm.becomes("v2", "v1")
 		cold.becomes("v2", unavailable)
 		for what, p := range map[string]*instance{"warm": warm, "cold": cold} {
-			if peak := p.peak(); peak > 96<<20 {
+			if peak := p.peak(); peak > 64<<20 {
 				t.Errorf("the %s process took %d MB", what, peak>>20)
 			}
 		}
