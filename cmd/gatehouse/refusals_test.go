@@ -246,3 +246,25 @@ func TestFlush(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A report that nobody reads is said to be unread; what was written is written.
+func TestNobodyReadsTheReport(t *testing.T) {
+	s := newStand(t)
+	dir := s.published()
+	for _, args := range [][]string{
+		{"keygen", filepath.Join(s.dir, "new.jwk")}, {"publish", dir, "--key", s.alice}, {"sign", "2", "--key", s.bob}, {"activate", "2", "--key", s.alice},
+		{"candidate", "1", "--key", s.alice}, {"rollback", "--key", s.alice}, {"auth0", "check", s.config}, {"auth0", "put", s.config, "--key", s.alice},
+		{"status"}, {"gc"}, {"bake", filepath.Join(s.dir, "baked")},
+	} {
+		for _, more := range [][]string{nil, {"--json"}} {
+			if args[0] == "keygen" && more != nil {
+				continue
+			}
+			var faults strings.Builder
+			code := run(t.Context(), append(slices.Clone(args), more...), stdio{in: strings.NewReader(""), out: broken{}, err: &faults, env: s.env})
+			if code != exitUnknown || !strings.Contains(faults.String(), "broken pipe") {
+				t.Errorf("%q: exit %d: %s", args, code, faults.String())
+			}
+		}
+	}
+}
