@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"gatehouse/internal/bundle"
 	"gatehouse/internal/release"
 	"gatehouse/internal/store"
 	"gatehouse/internal/store/writer"
@@ -67,14 +68,18 @@ func (l *ledger) bake(ctx context.Context, dir string) (*bakeReport, error) {
 	a := b.active.says
 	values := map[string]string{}
 	add := func(room string, c release.Content, verify func([]byte) error) error {
-		if err := l.check(ctx, room, c, verify); err != nil {
+		parts, err := l.parts(ctx, room, c)
+		if err != nil {
 			return err
 		}
-		parts, err := l.parts(ctx, room, c)
 		for i, part := range parts {
 			values[room+"/"+c.Digest+"/"+strconv.Itoa(i+1)] = part
 		}
-		return err
+		content, err := bundle.Join(parts)
+		if err != nil {
+			return refused("%s/%s: %w", room, c.Digest, err)
+		}
+		return verify(content)
 	}
 	bundles := []release.Content{a.Bundle}
 	if a.Fallback != nil {

@@ -51,7 +51,8 @@ func keygen(ctx context.Context, args []string, s stdio) error {
 	return err
 }
 
-// publicKeys gives the public keys of a file or of KMS. A private one is read with all the care that signing takes.
+// publicKeys gives the public keys of a file or of KMS. Of a private one nothing but its public half is used, so that its
+// mode is not asked.
 func publicKeys(ctx context.Context, name string) ([]*ecdsa.PublicKey, error) {
 	if strings.HasPrefix(name, "kms:") {
 		key, err := openKey(ctx, name)

@@ -191,6 +191,10 @@ func (l *ledger) status(b *book, now time.Time) *storeStatus {
 			}
 			continue
 		}
+		if n == sequence {
+			r.History = append(r.History, r.Active.activationStatus) // whatever stands in its claim's place
+			continue
+		}
 		r.History = append(r.History, b.describe(s))
 	}
 	if _, kept := b.activations[sequence]; b.active != nil && !kept {
@@ -205,8 +209,12 @@ func (l *ledger) status(b *book, now time.Time) *storeStatus {
 	return r
 }
 
-// shorten leaves the last ones.
+// shorten leaves the last ones, and of those that are pending what somebody signed, first.
 func (r *storeStatus) shorten() {
+	if len(r.Pending) > shownLast {
+		slices.SortStableFunc(r.Pending, func(x, y activationStatus) int { return cmp.Compare(min(1, len(y.Signers)), min(1, len(x.Signers))) })
+		r.Pending = r.Pending[:shownLast]
+	}
 	r.Releases, r.History = r.Releases[:min(shownLast, len(r.Releases))], r.History[:min(shownLast, len(r.History))]
 }
 

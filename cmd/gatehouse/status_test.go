@@ -161,6 +161,28 @@ func TestStatusText(t *testing.T) {
 	}
 }
 
+// What strangers write above the active one does not hide what somebody signed, and what stands in the place of its claim
+// is not taken for it.
+func TestStatusAmongStrangers(t *testing.T) {
+	s := newShelf(1, 2)
+	active := s.claim(1, 1, "key-a")
+	s.active = active
+	s.claim(1, 2) // instead
+	for n := int64(2); n < 40; n++ {
+		s.claim(n, 1)
+	}
+	s.threshold = 2
+	s.claim(40, 2, "key-b")
+	r := (&ledger{}).status(&s.book, noon)
+	r.shorten()
+	if len(r.Pending) != shownLast || r.Pending[0].Says.Sequence != 40 || r.Pending[1].Says.Sequence != 2 {
+		t.Errorf("%+v", r.Pending)
+	}
+	if len(r.History) != 1 || r.History[0].Says.Release != active.says.Release {
+		t.Errorf("%+v", r.History)
+	}
+}
+
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 999 * time.Millisecond: "0s", 59 * time.Second: "59s", time.Minute: "1m", 61 * time.Second: "1m1s", time.Hour + 59*time.Second: "1h",
