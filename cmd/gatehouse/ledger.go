@@ -527,7 +527,7 @@ func (l *ledger) carry(ctx context.Context, b *book, s *statement[release.Activa
 	n := s.says.Sequence
 	now, err := l.read(ctx)
 	if err == nil {
-		err = now.inTurn(b, n)
+		err = now.inTurn(b, s)
 	}
 	if err != nil {
 		_, failed := l.settle(ctx)
@@ -624,9 +624,11 @@ func (b *book) live(above int64) *statement[release.Activation] {
 	return nil
 }
 
-// inTurn says whether nothing has come between a claim and the book that it was made from.
-func (b *book) inTurn(from *book, n int64) error {
-	if b.sequence() >= n && b.sequence() > from.sequence() {
+// inTurn says whether nothing has come between a claim and the book that it was made from. That a co-signer made it active
+// meanwhile is nothing.
+func (b *book) inTurn(from *book, claim *statement[release.Activation]) error {
+	n := claim.says.Sequence
+	if is := b.sequence(); is > from.sequence() && is >= n && !(is == n && says(b.active.says, claim.says)) {
 		return overtaken(n, b.active)
 	}
 	for _, m := range slices.Backward(sorted(b.activations)) {
