@@ -15,7 +15,19 @@ import (
 func TestTheREADMEIsTrue(t *testing.T) {
 	readme := read(t, "../README.md")
 	s := serve(t)
+	dir := t.TempDir()
+	err := errors.Join(
+		os.Mkdir(filepath.Join(dir, "bin"), 0o755),
+		os.Symlink(gatehouse(t), filepath.Join(dir, "bin", "gatehouse")),
+		policiesWith(filepath.Join(dir, "policies"), func(roles string) string { return roles }),
+		policiesWith(filepath.Join(dir, "edited"), customersDelete),
+		os.WriteFile(filepath.Join(dir, "auth0.json"), []byte(`{"version":"v1","issuers":[{"issuer":"https://t.eu.auth0.com/","audiences":["https://api.example.com"]}]}`), 0o600),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
 	here := strings.NewReplacer(
+		"ssm:/gatehouse/prod", "file:"+filepath.Join(dir, "store"),
 		"http://127.0.0.1:8787/dev", s.rest,
 		"http://127.0.0.1:8788", s.http,
 		"bin/gatehouse token", gatehouse(t)+" token --issuer "+s.issuer+" --keys "+s.keys,
@@ -25,7 +37,9 @@ func TestTheREADMEIsTrue(t *testing.T) {
 	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(readme, -1) {
 		for _, step := range strings.Split("\n"+block[1], "\n$ ")[1:] {
 			command, shown, _ := strings.Cut(step, "\n")
-			out, err := exec.Command("bash", "-c", here.Replace(command)).Output()
+			c := exec.Command("bash", "-c", `[ -f env ] && . ./env; `+here.Replace(command)+"\ncode=$?; export -p > env; exit $code")
+			c.Dir = dir
+			out, err := c.Output()
 			if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !(ok && exit.ExitCode() == 1 && strings.HasPrefix(shown, "denied")) {
 				t.Errorf("%s: %v", command, err)
 			}
@@ -54,7 +68,7 @@ func TestTheREADMENamesWhatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile("`gatehouse ([a-z-]+)").FindAllStringSubmatch(readme, -1) {
+	for _, m := range regexp.MustCompile("`gatehouse ([a-z0-9-]+)").FindAllStringSubmatch(readme, -1) {
 		if m[1] != "help" && !strings.Contains(string(help), "\n  "+m[1]+" ") {
 			t.Errorf("gatehouse %s: no such verb", m[1])
 		}

@@ -94,7 +94,6 @@ type story struct {
 	dist, rest, http, issuer string
 	dir                      string
 	server                   *exec.Cmd
-	output                   strings.Builder
 	token                    string
 	stop                     context.CancelFunc
 	loading                  sync.WaitGroup

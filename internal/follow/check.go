@@ -86,7 +86,7 @@ func (f *Follower) confirm(ctx context.Context, held *state, fl *flight) *state 
 	next.candidate = true
 	candidate, err := f.candidate(ctx, held.activation.Candidate.Bundle)
 	if err != nil {
-		f.report(&next, fl.began, refuse("candidate_refused", err))
+		f.report(&next, fl.began, fl.began, refuse("candidate_refused", err))
 		return &next
 	}
 	active := *held.active

@@ -267,9 +267,10 @@ func wait(ctx context.Context, fl *flight, d time.Duration) {
 func (f *Follower) fly(ctx context.Context, fl *flight) {
 	defer close(fl.done) // after all below: who waits for it finds what it found
 	defer fl.cancel()
+	began := time.Now()
 	next, err := f.check(ctx, fl)
 	if before, ended := f.land(fl, next, err); ended && (err != nil || before == nil || before.activation.Sequence != next.activation.Sequence) {
-		f.report(f.state.Load(), fl.began, err)
+		f.report(f.state.Load(), fl.began, fl.began.Add(time.Since(began)), err)
 	}
 }
 

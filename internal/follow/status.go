@@ -43,12 +43,12 @@ type EMFMetric struct {
 	Metrics    []map[string]string `json:"Metrics"`
 }
 
-// report says how a check ended, by the state that is held after it.
-func (f *Follower) report(s *state, now time.Time, failure error) {
+// report says how a check that began at one time had ended now, by the state that is held after it.
+func (f *Follower) report(s *state, began, now time.Time, failure error) {
 	f.mu.Lock()
 	answered := f.answered
 	f.mu.Unlock()
-	b := BundleStatus{Name: "gatehouse", LastRequest: &now}
+	b := BundleStatus{Name: "gatehouse", LastRequest: &began}
 	if !answered.IsZero() {
 		b.LastSuccessfulRequest = &answered
 	}
