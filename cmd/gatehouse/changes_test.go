@@ -1,0 +1,461 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatehouse/internal/release"
+	"gatehouse/internal/store"
+)
+
+// cupboard is a store in memory, for tests that say who comes when. It refuses what every store refuses.
+type cupboard struct {
+	mu     sync.Mutex
+	held   map[string]store.Parameter
+	active []string // what was written to active, in order
+}
+
+func (c *cupboard) get(key string) (store.Parameter, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.held[key]
+	return p, ok
+}
+
+// step is a call of the store. Of two calls that touch no key in common, or that both only read, the order is nobody's matter.
+type step struct {
+	key    string // with a slash at the end: all that is below
+	writes bool
+}
+
+func (a step) commutes(b step) bool {
+	if !a.writes && !b.writes {
+		return true
+	}
+	return a.key != b.key && !(strings.HasSuffix(a.key, "/") && strings.HasPrefix(b.key, a.key)) && !(strings.HasSuffix(b.key, "/") && strings.HasPrefix(a.key, b.key))
+}
+
+// hand is one who works at a cupboard; before is asked first of every call.
+type hand struct {
+	*cupboard
+	before func(step) error
+}
+
+var (
+	_ store.Reader = hand{}
+	_ store.Writer = hand{}
+)
+
+func (h hand) Root() string { return "/gatehouse/dev" }
+
+func (h hand) Get(_ context.Context, key string) (store.Parameter, error) {
+	if err := errors.Join(store.CheckKey(key), h.before(step{key, false})); err != nil {
+		return store.Parameter{}, err
+	}
+	p, ok := h.get(key)
+	if !ok {
+		return p, fmt.Errorf("get %s: %w", key, store.ErrNotFound)
+	}
+	return p, nil
+}
+
+func (h hand) GetAll(ctx context.Context, keys []string) (map[string]string, error) {
+	values := map[string]string{}
+	for _, key := range keys {
+		p, err := h.Get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		values[key] = p.Value
+	}
+	return values, nil
+}
+
+func (h hand) Create(_ context.Context, key, value string) error {
+	if err := errors.Join(store.CheckKey(key), store.CheckValue(value), h.before(step{key, true})); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p, ok := h.held[key]; ok && p.Value != value {
+		return fmt.Errorf("create %s: %w", key, store.ErrExists)
+	} else if !ok {
+		h.held[key] = store.Parameter{Key: key, Value: value, Modified: time.Now()}
+	}
+	return nil
+}
+
+func (h hand) CreateSecret(context.Context, string, string, string) error {
+	return errors.New("has no secrets")
+}
+
+func (h hand) Activate(_ context.Context, value string) error {
+	if err := errors.Join(store.CheckValue(value), h.before(step{store.Active, true})); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.held[store.Active] = store.Parameter{Key: store.Active, Value: value, Modified: time.Now()}
+	h.active = append(h.active, value)
+	return nil
+}
+
+func (h hand) List(_ context.Context, prefix string) ([]store.Parameter, error) {
+	if err := h.before(step{prefix, false}); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var found []store.Parameter
+	for _, key := range slices.Sorted(maps.Keys(h.held)) {
+		if strings.HasPrefix(key, prefix) {
+			found = append(found, h.held[key])
+		}
+	}
+	return found, nil
+}
+
+func (h hand) Delete(context.Context, []string) error { panic("nothing of this deletes") }
+
+// race is who does what at once.
+type race struct {
+	name      string
+	threshold int
+	runs      []run1
+	same      bool // they want the same
+	sample    int  // so many orders, drawn; 0 is all of them
+}
+
+// run1 is one of them: with these keys, until it has written so often; 0 is to the end.
+type run1 struct {
+	want change
+	keys []int
+	dies int
+}
+
+// becomes makes a release active, as toRelease does, without its checks of content, which have nothing to do with who comes
+// when.
+func becomes(n int64) change {
+	return func(_ context.Context, b *book) (release.Activation, error) {
+		a := *b.last()
+		a.Release, a.Bundle = n, b.releases[n].says.Bundle
+		return a, nil
+	}
+}
+
+// configured likewise changes the configuration.
+func configured(n int) change {
+	return func(_ context.Context, b *book) (release.Activation, error) {
+		a := *b.last()
+		a.Auth0.Digest = strings.Repeat("c", 63) + fmt.Sprint(n)
+		return a, nil
+	}
+}
+
+var errDied = errors.New("died")
+
+// outcome is how one of them ended.
+type outcome struct {
+	done  *activated
+	err   error
+	after int64 // the activation that it was made from
+}
+
+// played is one order of a race, played to its end.
+type played struct {
+	path     []int // who, step by step
+	outcomes []outcome
+	cupboard *cupboard
+}
+
+// wakes is who comes next where time goes by, for whoever waits.
+const wakes = -1
+
+// play plays a race; pick says who comes next of those who can.
+func (r *race) play(t *testing.T, s *shop, start map[string]store.Parameter, pick func(n int, can []int, steps []step) int) *played {
+	p := &played{outcomes: make([]outcome, len(r.runs))}
+	synctest.Test(t, func(t *testing.T) {
+		p.cupboard = &cupboard{held: maps.Clone(start)}
+		for key, held := range p.cupboard.held {
+			held.Modified = time.Now().Add(-time.Hour)
+			p.cupboard.held[key] = held
+		}
+		type player struct {
+			next *step
+			turn chan struct{}
+			over bool
+		}
+		players := make([]*player, len(r.runs))
+		for i, does := range r.runs {
+			me := &player{turn: make(chan struct{})}
+			players[i] = me
+			writes := 0
+			h := hand{p.cupboard, func(next step) error {
+				if next.key == "releases/" || strings.HasPrefix(next.key, "bundles/") || strings.HasPrefix(next.key, "auth0/") {
+					return nil // nobody here writes there
+				}
+				if next.writes {
+					if writes++; does.dies != 0 && writes > does.dies {
+						return errDied
+					}
+				}
+				me.next = &next
+				<-me.turn
+				return nil
+			}}
+			l := &ledger{reader: h, writer: h, trust: s.trust, scope: release.Scope{Account: "123456789012", Root: h.Root(), Stage: "dev"}}
+			var keys []release.Signer
+			for _, k := range does.keys {
+				keys = append(keys, s.keys[k])
+			}
+			go func() {
+				want := func(ctx context.Context, b *book) (release.Activation, error) {
+					p.outcomes[i].after = b.last().Sequence
+					return does.want(ctx, b)
+				}
+				p.outcomes[i].done, p.outcomes[i].err = l.activate(t.Context(), want, keys)
+				me.over = true
+			}()
+		}
+		for n := 0; ; n++ {
+			synctest.Wait()
+			var can []int
+			var steps []step
+			waits := false
+			for i, me := range players {
+				if me.next != nil {
+					can, steps = append(can, i), append(steps, *me.next)
+				} else if !me.over {
+					waits = true
+				}
+			}
+			if waits {
+				can, steps = append(can, wakes), append(steps, step{})
+			}
+			if len(can) == 0 {
+				return
+			}
+			who := pick(n, can, steps)
+			p.path = append(p.path, who)
+			if who == wakes {
+				time.Sleep(pause)
+				continue
+			}
+			players[who].next = nil
+			players[who].turn <- struct{}{}
+		}
+	})
+	return p
+}
+
+// node is a point of an order from which others branch off.
+type node struct {
+	can    []int
+	steps  map[int]step
+	asleep map[int]bool // who need not come next here: what then follows has been played in another order
+	who    int
+}
+
+// all plays every order of a race once, but for those that differ in what commutes alone (sleep sets: Godefroid,
+// "Partial-Order Methods for the Verification of Concurrent Systems", 1996, chapter 5). It gives how many it played.
+func (r *race) all(t *testing.T, s *shop, start map[string]store.Parameter, check func(*played)) int {
+	var path []*node
+	played := 0
+	for {
+		p := r.play(t, s, start, func(n int, can []int, steps []step) int {
+			if n < len(path) {
+				return path[n].who
+			}
+			here := &node{can: can, steps: map[int]step{}, asleep: map[int]bool{}}
+			for i, who := range can {
+				here.steps[who] = steps[i]
+			}
+			if n > 0 {
+				if last := path[n-1]; last != nil {
+					for who := range last.asleep {
+						if here.steps[who] == last.steps[who] && last.who != who && last.steps[who].commutes(last.steps[last.who]) {
+							here.asleep[who] = true
+						}
+					}
+				}
+			}
+			here.who = can[0]
+			for _, who := range can {
+				if !here.asleep[who] {
+					here.who = who
+					break
+				}
+			}
+			path = append(path, here)
+			return here.who
+		})
+		redundant := slices.ContainsFunc(path, func(n *node) bool { return n.asleep[n.who] })
+		if !redundant {
+			played++
+			check(p)
+		}
+		// The last point at which somebody else may come next.
+		for len(path) > 0 {
+			last := path[len(path)-1]
+			last.asleep[last.who] = true
+			if i := slices.IndexFunc(last.can, func(who int) bool { return !last.asleep[who] }); i >= 0 {
+				last.who = last.can[i]
+				break
+			}
+			path = path[:len(path)-1]
+		}
+		if len(path) == 0 {
+			return played
+		}
+	}
+}
+
+// In whatever order the calls of those who activate at once come: what is active is the highest claim that is complete; one
+// at least was told that it is done, or is when it runs again as it was told to; whoever was told so is active, or was
+// replaced by somebody who had seen its activation; and every claim is still there.
+func TestEveryOrder(t *testing.T) {
+	alone, both := []int{0}, []int{0, 1}
+	races := []race{
+		{name: "two releases", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(3), []int{1}, 0}}},
+		{name: "one release", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(2), []int{1}, 0}}, same: true},
+		{name: "one release, by one key", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(2), alone, 0}}, same: true, sample: 100},
+		{name: "a release and a configuration", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {configured(1), alone, 0}}, sample: 100},
+		{name: "a release, and back", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(1), []int{1}, 0}}},
+		{name: "two signers", threshold: 2, runs: []run1{{becomes(2), alone, 0}, {becomes(2), []int{1}, 0}}, same: true},
+		{name: "two releases, each of two signers", threshold: 2, runs: []run1{{becomes(2), both, 0}, {becomes(3), both, 0}}, sample: 150},
+		{name: "one dies with its claim", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(3), []int{1}, 0}, {configured(1), alone, 1}}, sample: 200},
+		{name: "one dies with its signature", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(3), []int{1}, 0}, {configured(1), alone, 2}}, sample: 200},
+		{name: "one of two signers dies", threshold: 2, runs: []run1{{becomes(2), both, 0}, {becomes(3), both, 2}}, sample: 100},
+		{name: "three releases", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(3), []int{1}, 0}, {configured(1), alone, 0}}, sample: 200},
+	}
+	for _, r := range races {
+		t.Run(r.name, func(t *testing.T) {
+			s := newShop(t, r.threshold)
+			start := s.shelved()
+			if r.sample == 0 {
+				if n := r.all(t, s, start, func(p *played) { r.hold(t, s, p) }); n < 100 {
+					t.Errorf("%d orders: they never met", n)
+				} else {
+					t.Logf("all %d orders", n)
+				}
+				return
+			}
+			draw := rand.New(rand.NewPCG(1, 2))
+			for range r.sample {
+				r.hold(t, s, r.play(t, s, start, func(_ int, can []int, _ []step) int { return can[draw.IntN(len(can))] }))
+			}
+		})
+	}
+}
+
+// shelved is what a cupboard holds after three releases and the activation of the first.
+func (s *shop) shelved() map[string]store.Parameter {
+	s.t.Helper()
+	h := hand{&cupboard{held: map[string]store.Parameter{}}, func(step) error { return nil }}
+	l := &ledger{reader: h, writer: h, trust: s.trust, scope: release.Scope{Account: "123456789012", Root: h.Root(), Stage: "dev"}}
+	for _, b := range s.policies {
+		s.must(l.publish(s.t.Context(), b, s.keys[:s.trust.Threshold()]))
+	}
+	c := s.auth0(l, 0)
+	s.must(nil, l.writer.Create(s.t.Context(), "auth0/"+strings.Repeat("c", 63)+"1/1", "e30="))
+	s.must(l.activate(s.t.Context(), l.toRelease(1, &c, nil), s.keys[:s.trust.Threshold()]))
+	// Who released what is not asked here, and takes time to verify.
+	maps.DeleteFunc(h.held, func(key string, _ store.Parameter) bool {
+		return strings.HasPrefix(key, "releases/") && strings.Contains(key, "/signatures/")
+	})
+	return h.held
+}
+
+// hold checks what must hold at the end of any order.
+func (r *race) hold(t *testing.T, s *shop, p *played) {
+	t.Helper()
+	fail := func(format string, args ...any) {
+		t.Helper()
+		var told []string
+		for i, o := range p.outcomes {
+			text := fmt.Sprint(o.err)
+			if o.err == nil {
+				text = fmt.Sprintf("activation %d, active %t", o.done.says.Sequence, o.done.effect)
+			}
+			told = append(told, fmt.Sprintf("%d: %s", i, text))
+		}
+		t.Fatalf("%s\norder %v\n%s", fmt.Sprintf(format, args...), p.path, strings.Join(told, "\n"))
+	}
+	h := hand{p.cupboard, func(step) error { return nil }}
+	l := &ledger{reader: h, writer: h, trust: s.trust, scope: release.Scope{Account: "123456789012", Root: h.Root(), Stage: "dev"}}
+	b, err := l.read(t.Context())
+	if err != nil || b.active == nil {
+		fail("%v, %v", err, b.refused)
+	}
+	if above := b.above(); above != nil {
+		if slices.ContainsFunc(r.runs, func(one run1) bool { return one.dies != 0 }) && r.again(t, s, p) {
+			return // whoever signed it died before writing it, and the next one mended that
+		}
+		fail("activation %d is active, and %d complete", b.sequence(), above.says.Sequence)
+	}
+	done := 0
+	for i, o := range p.outcomes {
+		var refusal *result
+		switch {
+		case r.runs[i].dies != 0:
+		case o.err != nil && !errors.As(o.err, &refusal):
+			fail("%d: no refusal", i)
+		case o.err != nil && r.same:
+			fail("%d was told that it failed, and what it wanted is active", i)
+		case o.err == nil && o.done.effect:
+			done++
+			is := b.active.says
+			if says(is, o.done.says) {
+				continue
+			}
+			if !slices.ContainsFunc(p.outcomes, func(other outcome) bool {
+				return other.err == nil && other.done.effect && says(other.done.says, is) && other.after == o.done.says.Sequence
+			}) {
+				fail("%d was told that it is done, and release %d is active", i, is.Release)
+			}
+		case o.err == nil && b.threshold == 1:
+			fail("%d was told nothing", i)
+		}
+	}
+	if done == 0 && !r.again(t, s, p) {
+		fail("nobody was told that it is done")
+	}
+	for n, c := range b.activations {
+		if p, ok := p.cupboard.get(fmt.Sprint("activations/", n)); !ok || p.Value != string(c.payload) {
+			fail("claim %d is gone", n)
+		}
+	}
+}
+
+// again says whether somebody was told to run the same again in a minute, and that then does it.
+func (r *race) again(t *testing.T, s *shop, p *played) bool {
+	t.Helper()
+	for i, o := range p.outcomes {
+		if o.err == nil || !strings.Contains(o.err.Error(), "run this again in a minute") {
+			continue
+		}
+		for key, held := range p.cupboard.held {
+			held.Modified = time.Time{} // a while ago
+			p.cupboard.held[key] = held
+		}
+		h := hand{p.cupboard, func(step) error { return nil }}
+		l := &ledger{reader: h, writer: h, trust: s.trust, scope: release.Scope{Account: "123456789012", Root: h.Root(), Stage: "dev"}}
+		var keys []release.Signer
+		for _, k := range r.runs[i].keys {
+			keys = append(keys, s.keys[k])
+		}
+		if done, err := l.activate(t.Context(), r.runs[i].want, keys); err == nil && done.effect {
+			return true
+		}
+	}
+	return false
+}
