@@ -15,14 +15,14 @@ func TestFromKeepsTheKeysAndNotTheTokens(t *testing.T) {
 	i.fetched(t, 1)
 	i.says(503, "down")
 
-	same := successor(t, v1, i.url, nil)
+	same := verifierWith(t, i.url, Options{From: v1}, nil)
 	if err := same.Warm(t.Context(), t0.Add(time.Minute)); err != nil {
 		t.Errorf("warm: %v", err)
 	}
 	expects(t, same, token, t0.Add(time.Minute), accepted)
 	i.fetched(t, 0)
 
-	stricter := successor(t, v1, i.url, jsonObject{"audiences": []any{"https://other.example.com"}})
+	stricter := verifierWith(t, i.url, Options{From: v1}, jsonObject{"audiences": []any{"https://other.example.com"}})
 	expects(t, stricter, token, t0.Add(time.Minute), CodeAudienceMismatch)
 	i.fetched(t, 0)
 }
@@ -43,25 +43,9 @@ func TestFromAsksWhereTheKeysAreOthers(t *testing.T) {
 			expects(t, v1, token, t0, accepted)
 			i.fetched(t, 1)
 			i.says(503, "down")
-			if _, code, _ := authenticate(t, successor(t, v1, i.url, changes), token, t0); code == accepted {
+			if _, code, _ := authenticate(t, verifierWith(t, i.url, Options{From: v1}, changes), token, t0); code == accepted {
 				t.Error("the keys of before were kept")
 			}
 		})
 	}
-}
-
-// successor is a verifier of the same issuer, changed, that succeeds another.
-func successor(t *testing.T, from *Verifier, issuer string, changes jsonObject) *Verifier {
-	t.Helper()
-	doc := stdDocument()
-	doc["issuers"] = []any{changed(jsonObject{"issuer": issuer, "audiences": []any{testAudience}}, changes)}
-	c, err := ParseConfig([]byte(marshal(doc)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := New(c, Options{From: from})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
 }

@@ -60,13 +60,18 @@ func (i *loopIssuer) fetched(t *testing.T, want int32) {
 // verifierFor believes one issuer. Its jitter is none.
 func verifierFor(t *testing.T, issuer string, transport http.RoundTripper, changes jsonObject) *Verifier {
 	t.Helper()
+	return verifierWith(t, issuer, Options{Transport: transport}, changes)
+}
+
+func verifierWith(t *testing.T, issuer string, o Options, changes jsonObject) *Verifier {
+	t.Helper()
 	doc := stdDocument()
 	doc["issuers"] = []any{changed(jsonObject{"issuer": issuer, "audiences": []any{testAudience}}, changes)}
 	c, err := ParseConfig([]byte(marshal(doc)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := New(c, Options{Transport: transport})
+	v, err := New(c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
