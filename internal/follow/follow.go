@@ -216,7 +216,7 @@ func (f *Follower) Current(ctx context.Context, now time.Time) (*authorizer.Gene
 	f.mu.Unlock()
 	switch {
 	case s == nil:
-		return nil, authorizer.Unavailable("policy_unavailable", failure)
+		return nil, authorizer.Unavailable("policy_unavailable", orUnderWay(failure))
 	case !s.within(f.c.MaxStale, now):
 		return nil, authorizer.Unavailable("policy_stale", fmt.Errorf("not confirmed for %s, at most %s: %w",
 			now.Sub(s.confirmed).Truncate(time.Second), f.c.MaxStale, orUnderWay(failure)))
