@@ -484,15 +484,12 @@ func span(d time.Duration) string {
 		of   time.Duration
 		name string
 	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}}
-	for i, u := range units {
-		if d < u.of && i < len(units)-1 {
-			continue
-		}
-		text := fmt.Sprintf("%d%s", d/u.of, u.name)
-		if rest := d % u.of; i < len(units)-1 && rest >= units[i+1].of {
-			text += fmt.Sprintf("%d%s", rest/units[i+1].of, units[i+1].name)
-		}
-		return text
+	for len(units) > 1 && d < units[0].of {
+		units = units[1:]
 	}
-	return ""
+	text := fmt.Sprintf("%d%s", d/units[0].of, units[0].name)
+	if len(units) > 1 && d%units[0].of >= units[1].of {
+		text += fmt.Sprintf("%d%s", d%units[0].of/units[1].of, units[1].name)
+	}
+	return text
 }

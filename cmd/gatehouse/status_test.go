@@ -78,7 +78,7 @@ func TestStatusText(t *testing.T) {
 		"break-glass": {shelf: func() *shelf {
 			s := newShelf(2, 3)
 			s.releases[3].signers = s.releases[3].signers[:1]
-			s.claim(1, 1, "key-a", "key-b")
+			until(s.claim(1, 1, "key-a", "key-b"), noon.Add(-24*time.Hour), 2)
 			s.claim(2, 2, "key-a")
 			s.active = until(s.claim(3, 2, "key-a", "key-b"), noon.Add(90*time.Minute), 1)
 			s.claim(4, 1, "key-b")
