@@ -132,6 +132,7 @@ type race struct {
 	threshold int
 	runs      []run1
 	same      bool // they want the same
+	sleeps    bool // once, at any point, so much time goes by that a claim is abandoned
 	sample    int  // so many orders, drawn; 0 is all of them
 }
 
@@ -180,6 +181,9 @@ type played struct {
 // wakes is who comes next where time goes by, for whoever waits.
 const wakes = -1
 
+// sleeps likewise is where so much time goes by for everybody that a claim counts as abandoned.
+const sleeps = -2
+
 // play plays a race; pick says who comes next of those who can.
 func (r *race) play(t *testing.T, s *shop, start map[string]store.Parameter, pick func(n int, can []int, steps []step) int) *played {
 	p := &played{outcomes: make([]outcome, len(r.runs))}
@@ -226,6 +230,7 @@ func (r *race) play(t *testing.T, s *shop, start map[string]store.Parameter, pic
 				me.over = true
 			}()
 		}
+		slept := !r.sleeps
 		for n := 0; ; n++ {
 			synctest.Wait()
 			var can []int
@@ -244,10 +249,18 @@ func (r *race) play(t *testing.T, s *shop, start map[string]store.Parameter, pic
 			if len(can) == 0 {
 				return
 			}
+			if !slept {
+				can, steps = append(can, sleeps), append(steps, step{})
+			}
 			who := pick(n, can, steps)
 			p.path = append(p.path, who)
-			if who == wakes {
+			switch who {
+			case wakes:
 				time.Sleep(pause)
+				continue
+			case sleeps:
+				slept = true
+				time.Sleep(young + time.Second)
 				continue
 			}
 			players[who].next = nil
@@ -332,6 +345,8 @@ func TestEveryOrder(t *testing.T) {
 		{name: "a release, and back", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(1), []int{1}, 0}}},
 		{name: "two signers", threshold: 2, runs: []run1{{becomes(2), alone, 0}, {becomes(2), []int{1}, 0}}, same: true},
 		{name: "two releases, each of two signers", threshold: 2, runs: []run1{{becomes(2), both, 0}, {becomes(3), both, 0}}, sample: 150},
+		{name: "two releases, and one sleeps", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(3), []int{1}, 0}}, sleeps: true, sample: 1500},
+		{name: "two signers, and one sleeps", threshold: 2, runs: []run1{{becomes(2), both, 0}, {becomes(3), both, 0}}, sleeps: true, sample: 300},
 		{name: "one dies with its claim", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(3), []int{1}, 0}, {configured(1), alone, 1}}, sample: 200},
 		{name: "one dies with its signature", threshold: 1, runs: []run1{{becomes(2), alone, 0}, {becomes(3), []int{1}, 0}, {configured(1), alone, 2}}, sample: 200},
 		{name: "one of two signers dies", threshold: 2, runs: []run1{{becomes(2), both, 0}, {becomes(3), both, 2}}, sample: 100},
@@ -436,11 +451,11 @@ func (r *race) hold(t *testing.T, s *shop, p *played) {
 	}
 }
 
-// again says whether somebody was told to run the same again in a minute, and that then does it.
+// again says whether somebody was told to run the same again, and that it does it then.
 func (r *race) again(t *testing.T, s *shop, p *played) bool {
 	t.Helper()
 	for i, o := range p.outcomes {
-		if o.err == nil || !strings.Contains(o.err.Error(), "run this again in a minute") {
+		if o.err == nil || !strings.Contains(o.err.Error(), "run this again") {
 			continue
 		}
 		for key, held := range p.cupboard.held {

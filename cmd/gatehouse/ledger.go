@@ -437,7 +437,7 @@ func (l *ledger) activate(ctx context.Context, want change, keys []release.Signe
 	if err != nil || done.effect {
 		return done, err
 	}
-	began := time.Now()
+	began := time.Now().Round(0) // the monotonic clock stands still while a machine sleeps
 	s, err := l.claimed(ctx, b, done.says, keys)
 	if err != nil {
 		return nil, err
