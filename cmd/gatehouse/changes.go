@@ -92,6 +92,11 @@ func (l *ledger) back() change {
 				continue
 			}
 			a := release.Activation{Release: s.says.Release, Bundle: s.says.Bundle, Auth0: s.says.Auth0}
+			// An older activation put back would choose what is before it. Where a rollback died before its last write, it goes on.
+			if above := b.above(); b.active != nil && above != nil && (above.says.Bundle != a.Bundle || above.says.Auth0 != a.Auth0) {
+				return a, refused("activation %d stands in active, and %d, of release %d, is signed and comes after it: somebody put the older one back, or the newer was never written; see `gatehouse status`, and `gatehouse rollback N` takes release N",
+					last.Sequence, above.says.Sequence, above.says.Release)
+			}
 			if err := l.check(ctx, "bundles", a.Bundle, isBundle(ctx, a.Bundle.Digest)); err != nil {
 				return a, err
 			}

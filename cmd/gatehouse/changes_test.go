@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatehouse/internal/bundle"
 	"gatehouse/internal/release"
 	"gatehouse/internal/store"
 )
@@ -473,4 +475,137 @@ func (r *race) again(t *testing.T, s *shop, p *played) bool {
 		}
 	}
 	return false
+}
+
+// Whoever may write parameters and holds no key has nobody sign what they did not mean.
+func TestNobodySignsForStrangers(t *testing.T) {
+	eve := newShop(t, 1)
+	signature := func(s *shop, key release.Signer, payload string) string {
+		made, err := release.Sign(release.KindRelease, []byte(payload), key)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		text, err := json.Marshal(made)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return string(text)
+	}
+	put := func(s *shop, l *ledger, key, value string) { s.must(nil, l.writer.Create(s.t.Context(), key, value)) }
+	get := func(s *shop, l *ledger, key string) string {
+		p, err := l.reader.Get(s.t.Context(), key)
+		s.must(nil, err)
+		return p.Value
+	}
+	tests := []struct {
+		name      string
+		threshold int
+		before    func(s *shop, l *ledger)
+		run       func(s *shop, l *ledger) (string, error)
+		want      string // how it ends; beginning with a !, the refusal
+	}{
+		{"the stranger's signature in the place of ours", 1, func(s *shop, l *ledger) {
+			put(s, l, "releases/2/signatures/"+keyID(s.keys[1]), signature(s, eve.keys[0], get(s, l, "releases/2")))
+		}, func(s *shop, l *ledger) (string, error) { return publishes(l.sign(s.t.Context(), 2, s.keys[1:])) },
+			"!holds what this key never signed: it is by another key; `gatehouse gc` removes it when it is an hour old"},
+		{"another signer's in the place of ours", 1, func(s *shop, l *ledger) {
+			put(s, l, "releases/2/signatures/"+keyID(s.keys[1]), get(s, l, "releases/2/signatures/"+keyID(s.keys[0])))
+		}, func(s *shop, l *ledger) (string, error) { return publishes(l.sign(s.t.Context(), 2, s.keys[1:])) },
+			"!holds what this key never signed: it is by another key; "},
+		{"a signature by our key over something else", 1, func(s *shop, l *ledger) {
+			put(s, l, "releases/2/signatures/"+keyID(s.keys[1]), signature(s, s.keys[1], get(s, l, "releases/1")))
+		}, func(s *shop, l *ledger) (string, error) { return publishes(l.sign(s.t.Context(), 2, s.keys[1:])) },
+			"!holds what this key never signed: signature_invalid: "},
+		{"a release that nobody signed", 1, func(s *shop, l *ledger) {
+			put(s, l, "releases/3", strings.Replace(get(s, l, "releases/2"), `"number":2`, `"number":3`, 1))
+		}, func(s *shop, l *ledger) (string, error) { return publishes(l.sign(s.t.Context(), 3, s.keys[:1])) },
+			"!release 3 is signed by no trusted key, so that nobody knows whose it is: `gatehouse publish DIR` signs what is in a directory"},
+		{"our policies with another engine", 1, func(s *shop, l *ledger) {
+			b, err := l.read(s.t.Context())
+			s.must(nil, err)
+			archive, err := s.policies[2].Archive()
+			s.must(nil, err)
+			r := b.releases[2].says
+			r.Number, r.Engine = 3, "opa v0.0.1"
+			r.Bundle = release.Content{Digest: s.policies[2].Digest, Parts: len(bundle.Split(archive))}
+			payload, err := release.Payload(r)
+			s.must(nil, err)
+			put(s, l, "releases/3", string(payload))
+		}, func(s *shop, l *ledger) (string, error) {
+			r, err := l.publish(s.t.Context(), s.policies[2], s.keys[:1])
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("release %d by %t", r.says.Number, r.says.Engine != "opa v0.0.1"), nil
+		}, "release 4 by true"},
+		{"an older activation put back, and a rollback", 1, func(s *shop, l *ledger) {
+			s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+			older := get(s, l, store.Active)
+			s.must(l.publish(s.t.Context(), s.policies[2], s.keys[:1]))
+			s.must(l.activate(s.t.Context(), l.toRelease(3, nil, nil), s.keys[:1]))
+			s.must(nil, l.writer.Activate(s.t.Context(), older))
+		}, func(s *shop, l *ledger) (string, error) {
+			return activates(l.activate(s.t.Context(), l.back(), s.keys[:1]))
+		}, "!activation 2 stands in active, and 3, of release 3, is signed and comes after it: somebody put the older one back, or the newer was never written; see `gatehouse status`, and `gatehouse rollback N` takes release N"},
+		{"an older activation put back, and an activation", 1, func(s *shop, l *ledger) {
+			old := get(s, l, store.Active)
+			s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+			s.must(nil, l.writer.Activate(s.t.Context(), old))
+		}, func(s *shop, l *ledger) (string, error) {
+			done, err := l.activate(s.t.Context(), l.backTo(1), s.keys[:1])
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("activation %d, release %d, %t", done.says.Sequence, done.says.Release, done.effect), nil
+		}, "activation 3, release 1, true"},
+		{"active junk, and a rollback", 1, func(s *shop, l *ledger) {
+			s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+			s.must(nil, l.writer.Activate(s.t.Context(), "x"))
+		}, func(s *shop, l *ledger) (string, error) {
+			done, err := l.activate(s.t.Context(), l.back(), s.keys[:1])
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("activation %d, release %d, %t", done.says.Sequence, done.says.Release, done.effect), nil
+		}, "activation 2, release 2, true"},
+	}
+	for _, c := range tests {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShop(t, c.threshold)
+			l := s.ledger(nil)
+			for _, b := range s.policies[:2] {
+				s.must(l.publish(t.Context(), b, s.keys[:1]))
+			}
+			config := s.auth0(l, 0)
+			s.must(l.activate(t.Context(), l.toRelease(1, &config, nil), s.keys[:1]))
+			c.before(s, l)
+			before := s.files()
+			got, err := c.run(s, l)
+			want, refusal := strings.CutPrefix(c.want, "!")
+			var r *result
+			switch {
+			case !refusal && (err != nil || got != want):
+				t.Errorf("%q, %v, want %q", got, err, want)
+			case refusal && (!errors.As(err, &r) || r.code != exitRefused || !strings.Contains(err.Error(), want)):
+				t.Errorf("got  %q, %v\nwant %s", got, err, want)
+			case refusal && !maps.Equal(s.files(), before):
+				t.Error("something was written")
+			}
+		})
+	}
+}
+
+// writesOf is how often each run of TestKilledAtEachWrite writes.
+var writesOf = map[string]int{
+	"publish": 3, "publish, of two": 3, "sign": 1, // part, release, signature
+	"activate": 3, "activate, the first of two": 2, "activate, the second of two": 2, // claim, signature, active
+	"activate with a configuration": 5, "auth0 put": 4, "candidate": 3, "rollback": 3, "rollback to a release": 3,
+}
+
+func TestThresholdOfNone(t *testing.T) {
+	s := newStand(t)
+	got := call(t, "", append(s.env, "GATEHOUSE_THRESHOLD=0"), "status")
+	if got.code != exitUsage || !strings.Contains(got.err, "threshold is 0, want at least 1") {
+		t.Errorf("%+v", got)
+	}
 }

@@ -74,14 +74,17 @@ func (d *desk) open(ctx context.Context, env []string) (*ledger, []release.Signe
 	if err != nil {
 		fault("%w", err)
 	}
-	threshold := *d.threshold
-	if text := setting(env, "GATEHOUSE_THRESHOLD"); threshold == 0 && text != "" {
-		if threshold, err = strconv.Atoi(text); err != nil {
+	threshold := cmp.Or(*d.threshold, 1)
+	if text := setting(env, "GATEHOUSE_THRESHOLD"); *d.threshold == 0 && text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
 			fault("GATEHOUSE_THRESHOLD: %q is no number", text)
+		} else {
+			threshold = n // 0 too, which the function refuses as well
 		}
 	}
 	if jwks != nil {
-		if l.trust, err = release.ParseTrust(jwks, cmp.Or(threshold, 1)); err != nil {
+		if l.trust, err = release.ParseTrust(jwks, threshold); err != nil {
 			fault("%w", err)
 		}
 	}

@@ -358,8 +358,12 @@ func addSignatures[S any](ctx context.Context, l *ledger, kind, at string, s *st
 				return getErr
 			}
 			signature, err = release.ParseSignature([]byte(p.Value))
+			var by []string
 			if err == nil {
-				_, err = l.trust.Signers(kind, s.payload, []release.Signature{signature})
+				by, err = l.trust.Signers(kind, s.payload, []release.Signature{signature})
+			}
+			if err == nil && !slices.Equal(by, []string{kid}) {
+				err = errors.New("it is by another key")
 			}
 			if err != nil {
 				return refused("%s/signatures/%s: holds what this key never signed: %w; `gatehouse gc` removes it when it is an hour old", at, kid, err)
@@ -383,6 +387,9 @@ func (l *ledger) sign(ctx context.Context, n int64, keys []release.Signer) (*sta
 	s, ok := b.releases[n]
 	if !ok {
 		return nil, refused("no release %d of this account, root and stage", n)
+	}
+	if len(s.signers) == 0 { // whoever may write parameters may have put it there, under the number that a signer was told
+		return nil, refused("release %d is signed by no trusted key, so that nobody knows whose it is: `gatehouse publish DIR` signs what is in a directory", n)
 	}
 	if err := l.check(ctx, "bundles", s.says.Bundle, isBundle(ctx, s.says.Bundle.Digest)); err != nil {
 		return nil, err

@@ -292,6 +292,9 @@ func TestKilledAtEachWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			writes := 1_000 - left
+			if t.Logf("%d writes", writes); writes != writesOf[c.name] {
+				t.Errorf("%d writes, want %d: is each of them where a run may die?", writes, writesOf[c.name])
+			}
 			end := s.files()
 			if c.activates == (end["/active.txt"] == start["/active.txt"]) {
 				t.Fatalf("active: changed %t", !c.activates)
