@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/bundle"
 	"gatehouse/internal/release"
 	"gatehouse/internal/store"
+	"gatehouse/test/moto"
 )
 
 // cupboard is a store in memory, for tests that say who comes when. It refuses what every store refuses.
@@ -606,6 +607,36 @@ func TestThresholdOfNone(t *testing.T) {
 	s := newStand(t)
 	got := call(t, "", append(s.env, "GATEHOUSE_THRESHOLD=0"), "status")
 	if got.code != exitUsage || !strings.Contains(got.err, "threshold is 0, want at least 1") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A key of KMS signs as one of a file does, and either counts for one of two.
+func TestKeyOfKMS(t *testing.T) {
+	server := moto.Start(t)
+	for _, entry := range server.Env {
+		name, value, _ := strings.Cut(entry, "=")
+		t.Setenv(name, value)
+	}
+	s := newStand(t)
+	id := strings.TrimSpace(server.CLI(t, "kms", "create-key", "--key-spec", "ECC_NIST_P256", "--key-usage", "SIGN_VERIFY", "--query", "KeyMetadata.KeyId", "--output", "text"))
+	key := "kms:" + id
+	trust := s.run(exitDone, "keygen", "--public", s.alice, key)
+	s.env = append(s.env, "GATEHOUSE_TRUST="+trust, "GATEHOUSE_THRESHOLD=2")
+	dir := s.policies()
+	for _, c := range []struct{ args, says string }{
+		{"publish " + dir + " --key " + key, "signed    1 of 2: "},
+		{"sign 1 --key " + s.alice, "signed    2 of 2: "},
+		{"activate 1 --auth0 " + s.config + " --key " + key, "signed    1 of 2: "},
+		{"activate 1 --auth0 " + s.config + " --key " + s.alice, "active    activation 1: release 1, "},
+		{"candidate --off --key " + key + " --key " + s.alice, "changed   nothing\n"},
+	} {
+		if out := s.run(exitDone, strings.Fields(c.args)...); !strings.Contains(out, c.says) {
+			t.Errorf("%s:\n%s\nlacks %s", c.args, out, c.says)
+		}
+	}
+	got := call(t, "", s.env, "sign", "1", "--key", "kms:none")
+	if got.code != exitUsage || !strings.Contains(got.err, `--key kms:none: kms: public key of "none": `) {
 		t.Errorf("%+v", got)
 	}
 }
