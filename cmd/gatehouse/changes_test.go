@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -197,9 +198,9 @@ func (r *race) play(t *testing.T, s *shop, start map[string]store.Parameter, pic
 			p.cupboard.held[key] = held
 		}
 		type player struct {
-			next *step
+			next atomic.Pointer[step]
 			turn chan struct{}
-			over bool
+			over atomic.Bool
 		}
 		players := make([]*player, len(r.runs))
 		for i, does := range r.runs {
@@ -215,7 +216,7 @@ func (r *race) play(t *testing.T, s *shop, start map[string]store.Parameter, pic
 						return errDied
 					}
 				}
-				me.next = &next
+				me.next.Store(&next)
 				<-me.turn
 				return nil
 			}}
@@ -230,7 +231,7 @@ func (r *race) play(t *testing.T, s *shop, start map[string]store.Parameter, pic
 					return does.want(ctx, b)
 				}
 				p.outcomes[i].done, p.outcomes[i].err = l.activate(t.Context(), want, keys)
-				me.over = true
+				me.over.Store(true)
 			}()
 		}
 		slept := !r.sleeps
@@ -240,9 +241,9 @@ func (r *race) play(t *testing.T, s *shop, start map[string]store.Parameter, pic
 			var steps []step
 			waits := false
 			for i, me := range players {
-				if me.next != nil {
-					can, steps = append(can, i), append(steps, *me.next)
-				} else if !me.over {
+				if next := me.next.Load(); next != nil {
+					can, steps = append(can, i), append(steps, *next)
+				} else if !me.over.Load() {
 					waits = true
 				}
 			}
@@ -266,7 +267,7 @@ func (r *race) play(t *testing.T, s *shop, start map[string]store.Parameter, pic
 				time.Sleep(young + time.Second)
 				continue
 			}
-			players[who].next = nil
+			players[who].next.Store(nil)
 			players[who].turn <- struct{}{}
 		}
 	})
@@ -638,5 +639,32 @@ func TestKeyOfKMS(t *testing.T) {
 	got := call(t, "", s.env, "sign", "1", "--key", "kms:none")
 	if got.code != exitUsage || !strings.Contains(got.err, `--key kms:none: kms: public key of "none": `) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A store that can no longer be reached, from whichever call on, is no refusal: the exit code is that of what is not known.
+func TestStoreGoneHalfWay(t *testing.T) {
+	s := newShop(t, 1)
+	start := s.shelved()
+	for n := 0; ; n++ {
+		calls := 0
+		h := hand{&cupboard{held: maps.Clone(start)}, func(step) error {
+			if calls++; calls > n {
+				return errDied
+			}
+			return nil
+		}}
+		l := &ledger{reader: h, writer: h, trust: s.trust, scope: release.Scope{Account: "123456789012", Root: h.Root(), Stage: "dev"}}
+		_, err := l.activate(t.Context(), becomes(2), s.keys[:1])
+		if err == nil {
+			if n < 10 {
+				t.Errorf("done after %d calls", n)
+			}
+			return
+		}
+		var r *result
+		if !errors.Is(err, errDied) || errors.As(err, &r) {
+			t.Errorf("from call %d on: %v", n+1, err)
+		}
 	}
 }
