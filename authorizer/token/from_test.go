@@ -1,6 +1,8 @@
 package token
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -47,5 +49,18 @@ func TestFromAsksWhereTheKeysAreOthers(t *testing.T) {
 				t.Error("the keys of before were kept")
 			}
 		})
+	}
+}
+
+// panicking is a transport with a fault of its own.
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("with a secret") }
+
+// A panic in the goroutine that fetches keys ends the fetch, and not the process.
+func TestWarmOutlivesAPanic(t *testing.T) {
+	err := verifierFor(t, testIssuer, panicking{}, nil).Warm(t.Context(), t0)
+	if err == nil || err.Error() != "warm issuer "+testIssuer+": the fetch did not return" || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -85,11 +85,15 @@ func (v *Verifier) Warm(ctx context.Context, now time.Time) error {
 	)
 	for name, i := range v.issuers {
 		wg.Go(func() {
-			if err := i.keys.warm(ctx, now.Round(0)); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				faults = append(faults, fmt.Errorf("warm issuer %s: %w", name, err))
-			}
+			err := errNotReturn
+			defer func() { // in a goroutine a panic would end the process
+				if p := recover(); p != nil || err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					faults = append(faults, fmt.Errorf("warm issuer %s: %w", name, err))
+				}
+			}()
+			err = i.keys.warm(ctx, now.Round(0))
 		})
 	}
 	wg.Wait()

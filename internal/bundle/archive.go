@@ -167,7 +167,7 @@ func readArchive(archive []byte) (*Bundle, error) {
 	}
 	json.Unmarshal(manifest, &said) // an object: seal has read it
 	if said.Revision != b.Digest {
-		return nil, fmt.Errorf(".manifest: revision %v: the digest of the content is %s", said.Revision, b.Digest)
+		return nil, fmt.Errorf(".manifest: revision %.64s: the digest of the content is %s", fmt.Sprint(said.Revision), b.Digest)
 	}
 	if !bytes.Equal(manifest, b.manifest) {
 		return nil, errors.New(".manifest: not in its canonical form (RFC 8785)")

@@ -471,6 +471,7 @@ func TestReadArchiveRefuses(t *testing.T) {
 		{"a manifest that is no object", manifest("null"), ".manifest: want an object"},
 		{"a manifest without a revision", manifest(`{"rego_version":1,"roots":["gatehouse","authz","admission","constraints","attributes","routes"]}`), "revision <nil>: the digest of the content is "},
 		{"a manifest with another revision", manifest(strings.Replace(sealed, `"revision":"`, `"revision":"0`, 1)), ".manifest: revision 0"},
+		{"a manifest with a revision that fills a log", manifest(strings.Replace(sealed, `"revision":"`, `"revision":"`+strings.Repeat("0", 60_000), 1)), ".manifest: revision " + strings.Repeat("0", 64) + ": "},
 		{"a manifest that is laid out", manifest(sealed + "\n"), ".manifest: not in its canonical form"},
 		{"another content", compress(t, bytes.Replace(body, []byte("orders.read"), []byte("orders.rite"), 1)), "the digest of the content is "},
 	}

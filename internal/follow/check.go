@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"time"
 
 	"gatehouse/authorizer"
 	"gatehouse/internal/bundle"
@@ -23,6 +24,14 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.code + ": " + r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
+
+// code of a refusal; "" of any other error.
+func code(err error) string {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r.code
+	}
+	return ""
+}
 
 func refuse(code string, err error) error { return &refusal{code: code, err: err} }
 
@@ -41,7 +50,7 @@ func (f *Follower) check(ctx context.Context, fl *flight) (next *state, err erro
 		return nil, err
 	}
 	if held != nil && document == held.document {
-		return f.confirm(ctx, held, fl), nil
+		return confirm(held, fl), nil
 	}
 	f.mu.Lock()
 	refused, because := f.refused, f.because
@@ -62,7 +71,7 @@ func (f *Follower) check(ctx context.Context, fl *flight) (next *state, err erro
 // ask gives the document that is active.
 func (f *Follower) ask(ctx context.Context, fl *flight) (string, error) {
 	p, err := f.c.Store.Get(ctx, store.Active)
-	if err == nil || errors.Is(err, store.ErrNotFound) {
+	if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrNotText) {
 		f.mu.Lock()
 		f.answered = fl.began
 		f.mu.Unlock()
@@ -70,32 +79,56 @@ func (f *Follower) ask(ctx context.Context, fl *flight) (string, error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return "", refuse("activation_missing", err)
+	case errors.Is(err, store.ErrNotText):
+		return "", refuse("malformed", err)
 	case err != nil:
 		return "", refuse("store_unavailable", err)
 	}
 	return p.Value, nil
 }
 
-// confirm dates a state anew. Its candidate is loaded now, and so never in the first check of an instance.
-func (f *Follower) confirm(ctx context.Context, held *state, fl *flight) *state {
+// confirm dates a state anew.
+func confirm(held *state, fl *flight) *state {
 	next := *held
 	next.confirmed = fl.began
-	if held.activation.Candidate == nil || held.candidate {
-		return &next
-	}
-	next.candidate = true
-	candidate, err := f.candidate(ctx, held.activation.Candidate.Bundle)
-	if err != nil {
-		f.report(&next, fl.began, fl.began, refuse("candidate_refused", err))
-		return &next
-	}
-	active := *held.active
-	active.Candidate = candidate
-	next.active = &active
 	return &next
 }
 
-func (f *Follower) candidate(ctx context.Context, c release.Content) (*authorizer.Candidate, error) {
+// tryOut loads the candidate of an activation, once and aside: no check and no request waits for it, and whatever becomes of
+// it changes nothing else.
+func (f *Follower) tryOut(a release.Activation, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a.Candidate == nil || f.tried == a.Sequence || over(a, now) {
+		return
+	}
+	f.tried = a.Sequence
+	go func() {
+		candidate, err := f.candidate(context.Background(), a.Candidate.Bundle)
+		f.mu.Lock()
+		held := f.state.Load()
+		switch {
+		case held.activation.Sequence != a.Sequence:
+		case err == nil:
+			with, active := *held, *held.active
+			active.Candidate, with.active = candidate, &active
+			f.state.Store(&with)
+		case code(err) == "store_unavailable":
+			f.tried = 0 // the next check tries again
+		}
+		f.mu.Unlock()
+		if err != nil {
+			f.report(held, now, now, &refusal{code: "candidate_refused", err: err})
+		}
+	}()
+}
+
+func (f *Follower) candidate(ctx context.Context, c release.Content) (candidate *authorizer.Candidate, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			candidate, err = nil, fmt.Errorf("panic: %T", p)
+		}
+	}()
 	got, err := f.fetch(ctx, contents{}, []release.Content{c}, nil)
 	if err != nil {
 		return nil, err
@@ -120,12 +153,16 @@ func (f *Follower) succeed(ctx context.Context, fl *flight, held *state, documen
 		if !reflect.DeepEqual(activation, held.activation) {
 			return nil, refuseForGood("sequence_reused", fmt.Errorf("activation %d: another one with this number is held", activation.Sequence))
 		}
-		next := *held // signed by others or by more
-		next.document, next.confirmed = document, fl.began
-		return &next, nil
+		next := confirm(held, fl) // signed by others or by more
+		next.document = document
+		return next, nil
 	}
-	fl.newer.Store(true)
-	next, err := f.load(ctx, activation, held)
+	if fl.slept && held != nil {
+		f.mu.Lock()
+		f.replaced = true
+		f.mu.Unlock()
+	}
+	next, err := f.load(ctx, activation, held, fl.began)
 	if err != nil {
 		return nil, err
 	}
@@ -151,9 +188,12 @@ func (f *Follower) verify(document []byte) (release.Activation, error) {
 	return release.Activation{}, refuseForGood(failure.Code, failure)
 }
 
-// load makes generations of what an activation names.
-func (f *Follower) load(ctx context.Context, a release.Activation, held *state) (*state, error) {
-	bundles := []release.Content{a.Bundle}
+// load makes generations of what an activation names. Of one that has ended only the fallback decides.
+func (f *Follower) load(ctx context.Context, a release.Activation, held *state, now time.Time) (*state, error) {
+	var bundles []release.Content
+	if !over(a, now) {
+		bundles = append(bundles, a.Bundle)
+	}
 	if a.Fallback != nil {
 		bundles = append(bundles, a.Fallback.Bundle)
 	}
@@ -166,8 +206,10 @@ func (f *Follower) load(ctx context.Context, a release.Activation, held *state) 
 		return nil, err
 	}
 	next := &state{activation: a, contents: got}
-	if next.active, err = f.build(ctx, a, a.Bundle, got); err != nil {
-		return nil, err
+	if !over(a, now) {
+		if next.active, err = f.build(ctx, a, a.Bundle, got); err != nil {
+			return nil, err
+		}
 	}
 	if a.Fallback != nil {
 		next.fallback, err = f.build(ctx, a, a.Fallback.Bundle, got)

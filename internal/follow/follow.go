@@ -83,7 +83,9 @@ type Follower struct {
 	flight   *flight   // the check under way
 	due      time.Time // when the next one is
 	asked    time.Time // when a request last came, or had waited
+	replaced bool      // an instance that slept has learnt that what it holds is no longer active, and has nothing else yet
 	seen     int64     // the highest sequence that was verified
+	tried    int64     // the activation whose candidate was loaded last, or is being loaded
 	failures int       // checks in a row
 	failure  error     // of the last check
 	refused  string    // a document that is refused whatever else the store holds, and why
@@ -100,17 +102,21 @@ type state struct {
 	contents   contents
 	active     *authorizer.Generation
 	fallback   *authorizer.Generation // where the activation ends
-	candidate  bool                   // it was loaded, or refused
 	confirmed  time.Time              // when the check began that last found the document in the store
 	activated  time.Time
 }
 
 // at gives the generation as of now: a break-glass activation ends by the clock, whether the store answers or not.
 func (s *state) at(now time.Time) *authorizer.Generation {
-	if s.activation.NotAfter != nil && !now.Before(*s.activation.NotAfter) {
+	if over(s.activation, now) || s.active == nil {
 		return s.fallback
 	}
 	return s.active
+}
+
+// over says whether a break-glass activation has ended.
+func over(a release.Activation, now time.Time) bool {
+	return a.NotAfter != nil && !now.Before(*a.NotAfter)
 }
 
 // within says whether the state was confirmed less than d ago.
@@ -126,7 +132,6 @@ type flight struct {
 	done   chan struct{}
 	slept  bool        // what began it came after a pause of more than a refresh
 	waited atomic.Bool // a request has spent its budget on it, or is about to
-	newer  atomic.Bool // the store holds another activation, verified, and it is being loaded
 }
 
 // New gives a Follower that holds nothing yet, or an error that names everything that is missing or wrong.
@@ -212,7 +217,7 @@ func (f *Follower) Current(ctx context.Context, now time.Time) (*authorizer.Gene
 	}
 	f.mu.Lock()
 	f.asked = now.Add(time.Since(began)) // what is decided, is as of now
-	s, failure, under := f.state.Load(), f.failure, f.flight
+	s, failure, replaced := f.state.Load(), f.failure, f.replaced
 	f.mu.Unlock()
 	switch {
 	case s == nil:
@@ -220,8 +225,8 @@ func (f *Follower) Current(ctx context.Context, now time.Time) (*authorizer.Gene
 	case !s.within(f.c.MaxStale, now):
 		return nil, authorizer.Unavailable("policy_stale", fmt.Errorf("not confirmed for %s, at most %s: %w",
 			now.Sub(s.confirmed).Truncate(time.Second), f.c.MaxStale, orUnderWay(failure)))
-	case under != nil && under.newer.Load() && under.slept:
-		return nil, authorizer.Unavailable("policy_replaced", errors.New("the new one is still being loaded"))
+	case replaced:
+		return nil, authorizer.Unavailable("policy_replaced", fmt.Errorf("by one that is not loaded yet: %w", orUnderWay(failure)))
 	}
 	return s.at(now), nil
 }
@@ -244,7 +249,10 @@ func (f *Follower) await(ctx context.Context, fl *flight, now time.Time) {
 	if fl.waited.CompareAndSwap(false, true) {
 		wait(ctx, fl, Budget)
 	}
-	if fl.newer.Load() && fl.slept {
+	f.mu.Lock()
+	replaced := f.replaced
+	f.mu.Unlock()
+	if replaced {
 		wait(ctx, fl, patience)
 	}
 }
@@ -269,8 +277,15 @@ func (f *Follower) fly(ctx context.Context, fl *flight) {
 	defer fl.cancel()
 	began := time.Now()
 	next, err := f.check(ctx, fl)
-	if before, ended := f.land(fl, next, err); ended && (err != nil || before == nil || before.activation.Sequence != next.activation.Sequence) {
+	before, ended := f.land(fl, next, err)
+	if !ended {
+		return
+	}
+	if err != nil || before == nil || before.activation.Sequence != next.activation.Sequence {
 		f.report(f.state.Load(), fl.began, fl.began.Add(time.Since(began)), err)
+	}
+	if err == nil && before != nil {
+		f.tryOut(next.activation, fl.began) // never at a cold start
 	}
 }
 
@@ -285,11 +300,15 @@ func (f *Follower) land(fl *flight, next *state, err error) (before *state, ende
 	if err != nil {
 		f.failures++
 		f.failure = err
+		f.replaced = f.replaced && code(err) == "store_unavailable" // else it was refused, and the last good one stays
 		f.due = fl.began.Add(f.pause(fl.began))
 		return f.state.Load(), true
 	}
+	if held := f.state.Load(); held != nil && held.activation.Sequence == next.activation.Sequence {
+		next.active = held.active // with the candidate that it may have got meanwhile
+	}
 	before = f.state.Swap(next)
-	f.failures, f.failure = 0, nil
+	f.failures, f.failure, f.replaced = 0, nil, false
 	f.due = fl.began.Add(f.c.Refresh)
 	if before == nil {
 		// A burst of cold starts spreads over the first refresh, and stays spread.
@@ -300,7 +319,7 @@ func (f *Follower) land(fl *flight, next *state, err error) (before *state, ende
 
 // pause is the wait after a failed check. It wants the lock held.
 func (f *Follower) pause(now time.Time) time.Duration {
-	if s := f.state.Load(); s != nil && s.within(f.c.MaxStale, now) {
+	if s := f.state.Load(); s != nil && s.within(f.c.MaxStale, now) && !f.replaced {
 		return f.c.Refresh
 	}
 	retry := min(firstRetry<<min(f.failures-1, 10), lastRetry)

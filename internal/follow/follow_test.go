@@ -197,6 +197,10 @@ func TestRefused(t *testing.T) {
 			w.drop(store.Active)
 			return ""
 		}},
+		{"malformed", func(w *world) string {
+			w.down = fmt.Errorf("active is a %q: %w", "StringList", store.ErrNotText)
+			return w.values[store.Active]
+		}},
 		{"store_unavailable", func(w *world) string {
 			w.down = errors.New("ThrottlingException")
 			return ""
@@ -599,6 +603,125 @@ func TestCandidate(t *testing.T) {
 			}
 		})
 	}
+}
+
+func withCandidate(w *world) func(*release.Activation) {
+	return func(a *release.Activation) { a.Candidate = &release.Target{Release: 9, Bundle: w.putBundle("v2")} }
+}
+
+// Whatever becomes of a candidate, what is active is confirmed, and nobody waits.
+func TestACandidateCostsNoConfirmation(t *testing.T) {
+	for name, tt := range map[string]struct {
+		do   func(w *world)
+		want string
+	}{
+		"panics":   {func(w *world) { w.panics = true }, "ok 1, candidate_refused"},
+		"takes 4s": {func(w *world) { w.slow = 4 * time.Second }, "ok 1"},
+		"hangs":    {func(w *world) { w.slow = 2 * stale }, "ok 1"},
+		"missing":  {func(w *world) { w.drop("bundles/" + w.policy("v2").Digest) }, "ok 1, candidate_refused"},
+	} {
+		for _, every := range []time.Duration{refresh / 10, 2 * refresh} { // busy, and asleep between any two requests
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t)
+					w.active(1, "v1", withCandidate(w))
+					f := w.started()
+					tt.do(w)
+					for began := time.Now(); time.Since(began) < 2*stale; time.Sleep(every) {
+						asked := time.Now()
+						w.wants(f, "v1")
+						if took := time.Since(asked); took > 0 {
+							t.Fatalf("a request waited %s", took)
+						}
+					}
+					w.said(tt.want)
+					if len(w.tried) > 1 {
+						t.Errorf("tried %d times", len(w.tried))
+					}
+					for _, s := range w.statuses {
+						if s.ActivationRefused != 0 {
+							t.Errorf("an alarm about a candidate: %+v", s)
+						}
+					}
+					time.Sleep(2 * stale)
+				})
+			})
+		}
+	}
+}
+
+// A candidate that could not be had for want of the store is tried again; one that an activation took with it is not.
+func TestACandidateIsFetchedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.active(1, "v1", withCandidate(w))
+		f := w.started(func(c *follow.Config) { c.Store = halfDown{w} })
+		time.Sleep(refresh)
+		w.wants(f, "v1")
+		synctest.Wait()
+		w.said("ok 1, candidate_refused")
+		w.slow = time.Minute
+		time.Sleep(refresh)
+		w.wants(f, "v1")
+		synctest.Wait()
+		w.set(func() { w.slow = 0 })
+		w.active(2, "v3")
+		time.Sleep(refresh)
+		w.wants(f, "v3")
+		time.Sleep(time.Minute) // the candidate of 1 is ready, and too late
+		g, err := f.Current(t.Context(), time.Now())
+		if err != nil || g.Candidate != nil {
+			t.Errorf("got %+v, %v", g, err)
+		}
+	})
+}
+
+// halfDown is a store that does not give the first content asked for after a start.
+type halfDown struct{ *world }
+
+func (h halfDown) GetAll(ctx context.Context, keys []string) (map[string]string, error) {
+	if h.batches == 1 {
+		h.batches++
+		return nil, errors.New("ThrottlingException")
+	}
+	return h.world.GetAll(ctx, keys)
+}
+
+// An instance that slept, and knows that what it holds was replaced, does not answer by it because the successor could not
+// be fetched; but it does where the successor is refused for what it is.
+func TestASleeperThatKnowsBetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.active(1, "v1")
+		f := w.started(func(c *follow.Config) { c.Store = halfDown{w} })
+		w.active(2, "v2")
+		time.Sleep(3 * refresh)
+		w.wants(f, "policy_replaced")
+		w.wants(f, "policy_replaced")
+		time.Sleep(2 * time.Second) // sooner than at the next refresh
+		w.wants(f, "v2")
+
+		w.set(func() { w.buildErr = errors.New("does not compile") })
+		w.active(3, "v3")
+		time.Sleep(3 * refresh)
+		w.wants(f, "v2")
+		w.said("ok 1, store_unavailable, ok 2, load_failed")
+	})
+}
+
+// An activation that has ended needs no more than its fallback.
+func TestABreakGlassThatIsOverNeedsItsFallbackOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.active(2, "v2", breakGlass(w, time.Now().Add(-time.Minute)), withCandidate(w))
+		w.drop("bundles/" + w.policy("v2").Digest)
+		f := w.started()
+		for range 3 {
+			w.wants(f, "v1")
+			time.Sleep(refresh)
+		}
+		w.said("ok 2")
+	})
 }
 
 // Of many requests at once one check is made, and each is answered by a whole generation.

@@ -2,7 +2,10 @@ package follow
 
 import (
 	"errors"
+	"strings"
 	"time"
+
+	"gatehouse/authorizer"
 )
 
 // Status says how the store and an instance stand to each other, in the fields of OPA's bundle status (openpolicyagent.org,
@@ -74,8 +77,8 @@ func (f *Follower) report(s *state, began, now time.Time, failure error) {
 	}
 	var r *refusal
 	if errors.As(failure, &r) {
-		b.Code, b.Message = r.code, r.err.Error()
-		if r.code != "store_unavailable" {
+		b.Code, b.Message = r.code, authorizer.Plain(strings.ReplaceAll(r.err.Error(), "\n", "; ")) // a stranger's text may be in it
+		if r.code != "store_unavailable" && r.code != "candidate_refused" {
 			status.ActivationRefused = 1
 		}
 	}

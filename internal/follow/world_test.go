@@ -231,9 +231,14 @@ func (w *world) build(ctx context.Context, c follow.Content) (*authorizer.Genera
 
 func (w *world) try(_ context.Context, b *bundle.Bundle) (*authorizer.Candidate, error) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.tried = append(w.tried, b.Digest)
-	return &authorizer.Candidate{Revision: b.Digest}, w.buildErr
+	err, slow, panics := w.buildErr, w.slow, w.panics
+	w.mu.Unlock()
+	time.Sleep(slow) // a compilation is not cancelled
+	if panics {
+		panic("with a secret")
+	}
+	return &authorizer.Candidate{Revision: b.Digest}, err
 }
 
 func (w *world) config() follow.Config {

@@ -1,7 +1,7 @@
 package store
 
-// maxKeys is how many keys one GetAll may ask for.
-const maxKeys = 500
+// maxKeys is how many keys one GetAll may ask for: the parts of a bundle, of a fallback and of a configuration, 200 each.
+const maxKeys = 600
 
 // OpenReader opens a store for reading by the function's environment ("NAME=value"). Nothing is read yet. It is all that
 // the Lambda links: what writes is in internal/store/writer, and the AWS SDK's config package, which is there too, would

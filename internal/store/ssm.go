@@ -193,7 +193,7 @@ func (a Address) Read(p types.Parameter) (Parameter, error) {
 	case p.Value == nil:
 		return Parameter{}, fmt.Errorf("the answer has no value of %s", key)
 	case p.Type != types.ParameterTypeString && p.Type != types.ParameterTypeSecureString:
-		return Parameter{}, fmt.Errorf("%s is a %q, and not a String or a SecureString", key, p.Type)
+		return Parameter{}, fmt.Errorf("%s is a %q: %w", key, p.Type, ErrNotText)
 	}
 	return Parameter{Key: key, Value: *p.Value, Modified: aws.ToTime(p.LastModifiedDate)}, nil
 }
@@ -235,7 +235,12 @@ func (p parameters) GetAll(ctx context.Context, keys []string) (map[string]strin
 }
 
 // batch makes one call. Each key comes back once, as a value or as one that is missing, in whatever order.
-func (p parameters) batch(ctx context.Context, keys []string) (values map[string]string, missing []string, _ error) {
+func (p parameters) batch(ctx context.Context, keys []string) (values map[string]string, missing []string, err error) {
+	defer func() { // it runs in a goroutine of its own, where a panic would end the process
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %T", r)
+		}
+	}()
 	names := make([]string, len(keys))
 	for i, key := range keys {
 		names[i] = p.Name(key)

@@ -22,6 +22,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists says that a key holds something else already.
 	ErrExists = errors.New("exists with another value")
+	// ErrNotText says that a parameter is of a type that nobody here writes.
+	ErrNotText = errors.New("not a String or a SecureString")
 )
 
 // Parameter is one key and its value.
