@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/internal/bundle"
+	"gatehouse/internal/function"
 	"gatehouse/internal/release"
 	"gatehouse/internal/serverless"
 	"gatehouse/internal/store"
@@ -165,11 +166,28 @@ func followed(address string, env []string) map[string]string {
 	return given
 }
 
+// followable refuses an environment by which no authorizer would start, before one is asked.
+func followable(env map[string]string) error {
+	entries := []string{"GATEHOUSE_APIS=" + serverless.AccountID + "/" + serverless.RESTAPI} // the file says, or serve does
+	for name, value := range env {
+		entries = append(entries, name+"="+value)
+	}
+	_, err := function.Read(entries)
+	if _, storeErr := store.OpenReader(env["GATEHOUSE_STORE"], append(entries, "AWS_REGION=here")); storeErr != nil {
+		err = errors.Join(err, fmt.Errorf("--store: %w", storeErr))
+	}
+	if err != nil {
+		return misused("%w", err)
+	}
+	return nil
+}
+
 // editor follows the directory that somebody edits policies in.
 type editor struct {
 	dir    string
 	active string // what was taken or refused last: a digest, or the text of a refusal
 	seen   string // what stood there at the last look, if that was something else
+	failed string // what was said last, if it was a failure: it is said once
 	take   func(ctx context.Context, b *bundle.Bundle) (release.Activation, error)
 	say    func(text string)
 }
@@ -226,12 +244,18 @@ func (e *editor) look(ctx context.Context) {
 	var a release.Activation
 	if err == nil {
 		a, err = e.take(ctx, b)
+		if r := (*result)(nil); err != nil && !errors.As(err, &r) {
+			e.active = "" // no refusal: it is tried again
+		}
 	}
 	switch {
 	case ctx.Err() != nil:
+	case err != nil && err.Error() == e.failed:
 	case err != nil:
+		e.failed = err.Error()
 		e.say(fmt.Sprintf("policies refused; what was active goes on:\n%s", indented(err.Error())))
 	default:
+		e.failed = ""
 		e.say(fmt.Sprintf("policies %s are active: release %d, activation %d", short12(a.Bundle.Digest), a.Release, a.Sequence))
 	}
 }

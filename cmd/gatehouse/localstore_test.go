@@ -121,6 +121,20 @@ func TestWhatAFollowerOfAnotherStoreIsGiven(t *testing.T) {
 	}
 }
 
+// What no authorizer would start by is refused before anything listens.
+func TestFollowable(t *testing.T) {
+	err := followable(followed("s3:x", []string{"GATEHOUSE_REFRESH=1"}))
+	for _, want := range []string{"GATEHOUSE_TRUST: missing", `GATEHOUSE_REFRESH: "1": want`, "--store: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	l := openLocal(t, t.TempDir(), "dev")
+	if err := followable(followed(l.address, []string{"GATEHOUSE_TRUST=" + l.jwks})); err != nil {
+		t.Error(err)
+	}
+}
+
 // An edit is taken when it stands still, refused with its reason once, and taken back.
 func TestEdits(t *testing.T) {
 	dir := t.TempDir()

@@ -55,10 +55,14 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	if err != nil {
 		return err
 	}
-	logs := &logs{dir: *dir, screen: s.out}
+	logs := &logs{dir: *dir, screen: s.out, follows: *address != ""}
 	defer logs.close()
 	env, edit := followed(*address, s.env), (*editor)(nil)
-	if *address == "" {
+	if *address != "" {
+		if err := followable(env); err != nil {
+			return err
+		}
+	} else {
 		if env, edit, err = publishLocal(ctx, *dir, service.Stage, auth0.URL(), *edited, !given(f, "policies"), logs); err != nil {
 			return err
 		}
@@ -78,6 +82,9 @@ func serve(ctx context.Context, args []string, s stdio) error {
 	defer api.Close()
 
 	note := ""
+	if *address != "" {
+		note = fmt.Sprintf("\nThe authorizer follows %s, asked every %s; its Auth0 document must name %s as an issuer.", *address, cmp.Or(env["GATEHOUSE_REFRESH"], "30s"), auth0.URL())
+	}
 	if edit != nil {
 		note = fmt.Sprintf("\nAn edit of %[1]s takes effect at once; explain and can-i read it with --policies %[1]s.", *edited)
 	}
@@ -229,8 +236,9 @@ func keyFlag(dir string) string {
 // logs keeps what the functions print: all of it in DIR/FUNCTION.log, and on the screen a short line for each decision
 // and the rest as it is.
 type logs struct {
-	dir    string
-	screen io.Writer
+	dir     string
+	screen  io.Writer
+	follows bool // a store that somebody else writes
 
 	mu    sync.Mutex
 	files []*os.File
@@ -280,7 +288,8 @@ func (w lineWriter) Write(b []byte) (int, error) {
 		if bytes.Contains(line, refusal) {
 			continue
 		}
-		if text := short(w.function, bytes.TrimSpace(line)); text != "" {
+		// Who published says that it is in force; where somebody else did, the function does.
+		if text := short(w.function, bytes.TrimSpace(line)); w.logs.follows || !strings.HasPrefix(text, w.function+" follows ") {
 			fmt.Fprintln(w.logs.screen, text)
 		}
 	}
@@ -294,7 +303,7 @@ var refusal = []byte(`"errorType":"errorString"`)
 const shortID = 8
 
 // short is what the screen shows of a line: who asked what, and what became of it. A path is the caller's to choose, so
-// control characters do not reach the terminal. "" shows nothing.
+// control characters do not reach the terminal.
 func short(function string, line []byte) string {
 	var r struct {
 		authorizer.Record
@@ -329,14 +338,28 @@ func short(function string, line []byte) string {
 	return printable(fmt.Sprintf("%s  %-*s  %-24s %-16s %s", r.Timestamp.Local().Format("15:04:05"), shortID, id, what, who, outcome))
 }
 
-// statusLine says why the store was not followed. That it was, is told by who published.
+// statusLine says what the store and a function have to do with each other.
 func statusLine(function string, line []byte) string {
 	var s follow.Status
-	if err := json.Unmarshal(line, &s); err != nil || s.Bundles["gatehouse"].Code == "" {
-		return ""
+	if err := json.Unmarshal(line, &s); err != nil {
+		return function + ": " + string(line)
 	}
 	b := s.Bundles["gatehouse"]
-	return fmt.Sprintf("%s: what the store says is active is not followed: %s: %s", function, b.Code, b.Message)
+	state := "what was active goes on"
+	if s.PolicyStale == 1 {
+		state = "nothing may be used, requests end with 500"
+	}
+	switch b.Code {
+	case "":
+		return fmt.Sprintf("%s follows activation %d: policies %s", function, b.Sequence, short12(b.ActiveRevision))
+	case "store_unavailable":
+		return fmt.Sprintf("%s: the store does not answer; %s: %s", function, state, b.Message)
+	case "activation_missing":
+		return fmt.Sprintf("%s: nothing is active in the store; %s", function, state)
+	case "candidate_refused":
+		return fmt.Sprintf("%s: the candidate is not tried: %s", function, b.Message)
+	}
+	return fmt.Sprintf("%s: what the store says is active is refused; %s: %s: %s", function, state, b.Code, b.Message)
 }
 
 func printable(s string) string {

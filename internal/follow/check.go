@@ -185,7 +185,7 @@ func (f *Follower) verify(document []byte) (release.Activation, error) {
 			break
 		}
 	}
-	return release.Activation{}, refuseForGood(failure.Code, failure)
+	return release.Activation{}, refuseForGood(failure.Code, failure.Err)
 }
 
 // load makes generations of what an activation names. Of one that has ended only the fallback decides.
