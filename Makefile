@@ -112,7 +112,7 @@ fmt: tools ## format Go and Rego
 fuzz: ## every fuzz target, a minute each
 	@go list ./... | while read -r pkg; do \
 		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 1m $$pkg || exit 1; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 1m -fuzzminimizetime 10x $$pkg || exit 1; \
 		done; \
 	done
 

@@ -323,6 +323,7 @@ func TestStoreFaults(t *testing.T) {
 		if b := status.Bundles["gatehouse"]; !strings.Contains(b.Message, f.says) || status.PolicyStale != 1 {
 			t.Errorf("the status of a cold start lacks %q or is not stale: %+v", f.says, status)
 		}
+		warm.becomes("v1", "policy_replaced") // it slept meanwhile: the request that wakes it may be closed
 		warm.keeps("v1", "")
 
 		lift()

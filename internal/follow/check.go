@@ -157,11 +157,7 @@ func (f *Follower) succeed(ctx context.Context, fl *flight, held *state, documen
 		next.document = document
 		return next, nil
 	}
-	if fl.slept && held != nil {
-		f.mu.Lock()
-		f.replaced = true
-		f.mu.Unlock()
-	}
+	fl.replaced.Store(fl.slept && held != nil)
 	next, err := f.load(ctx, activation, held, fl.began)
 	if err != nil {
 		return nil, err

@@ -83,7 +83,6 @@ type Follower struct {
 	flight   *flight   // the check under way
 	due      time.Time // when the next one is
 	asked    time.Time // when a request last came, or had waited
-	replaced bool      // an instance that slept has learnt that what it holds is no longer active, and has nothing else yet
 	seen     int64     // the highest sequence that was verified
 	tried    int64     // the activation whose candidate was loaded last, or is being loaded
 	failures int       // checks in a row
@@ -127,11 +126,12 @@ func (s *state) within(d time.Duration, now time.Time) bool {
 
 // flight is one check.
 type flight struct {
-	began  time.Time
-	cancel context.CancelFunc
-	done   chan struct{}
-	slept  bool        // what began it came after a pause of more than a refresh
-	waited atomic.Bool // a request has spent its budget on it, or is about to
+	began    time.Time
+	cancel   context.CancelFunc
+	done     chan struct{}
+	slept    bool        // what began it came after a pause of more than a refresh
+	waited   atomic.Bool // a request has spent its budget on it, or is about to
+	replaced atomic.Bool // it slept, has learnt that what is held is no longer active, and has not got its successor
 }
 
 // New gives a Follower that holds nothing yet, or an error that names everything that is missing or wrong.
@@ -217,7 +217,7 @@ func (f *Follower) Current(ctx context.Context, now time.Time) (*authorizer.Gene
 	}
 	f.mu.Lock()
 	f.asked = now.Add(time.Since(began)) // what is decided, is as of now
-	s, failure, replaced := f.state.Load(), f.failure, f.replaced
+	s, failure := f.state.Load(), f.failure
 	f.mu.Unlock()
 	switch {
 	case s == nil:
@@ -225,7 +225,7 @@ func (f *Follower) Current(ctx context.Context, now time.Time) (*authorizer.Gene
 	case !s.within(f.c.MaxStale, now):
 		return nil, authorizer.Unavailable("policy_stale", fmt.Errorf("not confirmed for %s, at most %s: %w",
 			now.Sub(s.confirmed).Truncate(time.Second), f.c.MaxStale, orUnderWay(failure)))
-	case replaced:
+	case fl != nil && fl.replaced.Load():
 		return nil, authorizer.Unavailable("policy_replaced", fmt.Errorf("by one that is not loaded yet: %w", orUnderWay(failure)))
 	}
 	return s.at(now), nil
@@ -249,10 +249,7 @@ func (f *Follower) await(ctx context.Context, fl *flight, now time.Time) {
 	if fl.waited.CompareAndSwap(false, true) {
 		wait(ctx, fl, Budget)
 	}
-	f.mu.Lock()
-	replaced := f.replaced
-	f.mu.Unlock()
-	if replaced {
+	if fl.replaced.Load() {
 		wait(ctx, fl, patience)
 	}
 }
@@ -300,7 +297,9 @@ func (f *Follower) land(fl *flight, next *state, err error) (before *state, ende
 	if err != nil {
 		f.failures++
 		f.failure = err
-		f.replaced = f.replaced && code(err) == "store_unavailable" // else it was refused, and the last good one stays
+		if code(err) != "store_unavailable" {
+			fl.replaced.Store(false) // it was refused, and the last good one stays
+		}
 		f.due = fl.began.Add(f.pause(fl.began))
 		return f.state.Load(), true
 	}
@@ -308,7 +307,8 @@ func (f *Follower) land(fl *flight, next *state, err error) (before *state, ende
 		next.active = held.active // with the candidate that it may have got meanwhile
 	}
 	before = f.state.Swap(next)
-	f.failures, f.failure, f.replaced = 0, nil, false
+	f.failures, f.failure = 0, nil
+	fl.replaced.Store(false)
 	f.due = fl.began.Add(f.c.Refresh)
 	if before == nil {
 		// A burst of cold starts spreads over the first refresh, and stays spread.
@@ -319,7 +319,7 @@ func (f *Follower) land(fl *flight, next *state, err error) (before *state, ende
 
 // pause is the wait after a failed check. It wants the lock held.
 func (f *Follower) pause(now time.Time) time.Duration {
-	if s := f.state.Load(); s != nil && s.within(f.c.MaxStale, now) && !f.replaced {
+	if s := f.state.Load(); s != nil && s.within(f.c.MaxStale, now) {
 		return f.c.Refresh
 	}
 	retry := min(firstRetry<<min(f.failures-1, 10), lastRetry)

@@ -687,8 +687,8 @@ func (h halfDown) GetAll(ctx context.Context, keys []string) (map[string]string,
 	return h.world.GetAll(ctx, keys)
 }
 
-// An instance that slept, and knows that what it holds was replaced, does not answer by it because the successor could not
-// be fetched; but it does where the successor is refused for what it is.
+// An instance that slept, and knows that what it holds was replaced, does not answer its first request by it because the
+// successor could not be fetched; but it does where the successor is refused for what it is.
 func TestASleeperThatKnowsBetter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -697,8 +697,8 @@ func TestASleeperThatKnowsBetter(t *testing.T) {
 		w.active(2, "v2")
 		time.Sleep(3 * refresh)
 		w.wants(f, "policy_replaced")
-		w.wants(f, "policy_replaced")
-		time.Sleep(2 * time.Second) // sooner than at the next refresh
+		w.wants(f, "v1") // it is awake now, as a busy one that cannot have the successor
+		time.Sleep(refresh)
 		w.wants(f, "v2")
 
 		w.set(func() { w.buildErr = errors.New("does not compile") })
