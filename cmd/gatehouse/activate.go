@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"gatehouse/internal/bundle"
@@ -29,16 +28,18 @@ func activate(ctx context.Context, args []string, s stdio) error {
 	if err != nil {
 		return err
 	}
+	var doc []byte
+	if *auth0 != "" {
+		if doc, err = input(*auth0); err != nil {
+			return err
+		}
+	}
 	l, keys, err := d.open(ctx, s.env)
 	if err != nil {
 		return err
 	}
 	var config *release.Content
 	if *auth0 != "" {
-		doc, err := os.ReadFile(*auth0)
-		if err != nil {
-			return refused("%w", err)
-		}
 		c := release.Content{Digest: bundle.Sum(doc), Parts: len(bundle.Split(doc))}
 		if *dry {
 			err = isAuth0(c.Digest)(doc)
@@ -55,7 +56,7 @@ func activate(ctx context.Context, args []string, s stdio) error {
 		want = l.underWay(want)
 	}
 	if *dry {
-		_, done, err := l.plan(ctx, want)
+		_, done, err := l.plan(ctx, want, len(keys))
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -45,7 +44,7 @@ func auth0Check(ctx context.Context, args []string, s stdio) error {
 	if err != nil {
 		return err
 	}
-	report, err := checkAuth0(ctx, doc, *offline)
+	report, err := checkAuth0(ctx, f.Arg(0), doc, *offline)
 	if err != nil && report == nil {
 		return err
 	}
@@ -60,6 +59,7 @@ func auth0Check(ctx context.Context, args []string, s stdio) error {
 func auth0Put(ctx context.Context, args []string, s stdio) error {
 	f := flags("auth0", "put FILE --key KEY")
 	d := deskFlags(f, true, "activation-report.json")
+	d.begins = true
 	o := auth0Flags(f)
 	if err := parse(f, args, 1, s.out); err != nil {
 		return err
@@ -68,7 +68,7 @@ func auth0Put(ctx context.Context, args []string, s stdio) error {
 	if err != nil {
 		return err
 	}
-	if _, err := checkAuth0(ctx, doc, *o.offline); err != nil {
+	if _, err := checkAuth0(ctx, f.Arg(0), doc, *o.offline); err != nil {
 		return err
 	}
 	switch address := cmp.Or(*d.store, setting(s.env, "GATEHOUSE_STORE")); {
@@ -102,11 +102,7 @@ func readAuth0(name string) ([]byte, error) {
 	if name == "" {
 		return nil, misused("which file?")
 	}
-	doc, err := os.ReadFile(name)
-	if err != nil {
-		return nil, refused("%w", err)
-	}
-	return doc, nil
+	return input(name)
 }
 
 // auth0Report is what auth0 check prints with --json (docs/schema/auth0-check.json).
@@ -119,7 +115,7 @@ type auth0Report struct {
 
 func (r *auth0Report) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "auth0     %s, %d parts\n", r.Digest, r.Parts)
+	fmt.Fprintf(&b, "auth0     %s, %s\n", r.Digest, plural(r.Parts, "part"))
 	for _, i := range r.Issuers {
 		fmt.Fprintf(&b, "issuer    %s  %s\n", i.Issuer, i.State)
 		for _, warning := range i.Warnings {
@@ -131,20 +127,23 @@ func (r *auth0Report) text() string {
 
 // checkAuth0 reads a configuration as the function does, and asks each issuer that is not pinned for its keys. Where one
 // cannot be asked the report is there and the error says so: that is no refusal.
-func checkAuth0(ctx context.Context, doc []byte, offline bool) (*auth0Report, error) {
+func checkAuth0(ctx context.Context, name string, doc []byte, offline bool) (*auth0Report, error) {
 	c, err := token.ParseConfig(doc)
 	if err != nil {
-		return nil, refused("%w", err)
+		return nil, refused("%s: %w", name, err)
 	}
 	r := &auth0Report{Version: reportVersion, Digest: bundle.Sum(doc), Parts: len(bundle.Split(doc)), Issuers: []token.IssuerCheck{}}
 	if offline {
 		return r, nil
 	}
 	r.Issuers, err = token.Check(ctx, c, token.Options{}, time.Now())
-	if errors.Is(err, token.ErrUnusable) {
-		return r, refused("%w", err)
+	switch {
+	case errors.Is(err, token.ErrUnusable):
+		return r, refused("%s: %w", name, err)
+	case err != nil:
+		return r, fmt.Errorf("%s: %w; --offline asks nobody", name, err)
 	}
-	return r, err
+	return r, nil
 }
 
 type auth0Options struct {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -594,6 +596,174 @@ func TestNobodySignsForStrangers(t *testing.T) {
 				t.Error("something was written")
 			}
 		})
+	}
+}
+
+// One key of two, and strangers without any, take no number for good, and end nobody's break-glass.
+func TestNumbersOfOneKey(t *testing.T) {
+	const last = 1<<53 - 1
+	for name, at := range map[string][]int64{"the last": {last}, "just too far": {2 + maxSteps}, "several": {2 + maxSteps, 3 + 2*maxSteps, last}} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t, 2)
+			s.open()
+			ctx := t.Context()
+			l := s.ledger(nil)
+			b, err := l.read(ctx)
+			s.must(nil, err)
+			for _, n := range at {
+				a, r := b.active.says, b.releases[1].says
+				a.Sequence, r.Number = n, n+1
+				if n == last {
+					r.Number = n
+				}
+				for key, says := range map[string]any{fmt.Sprint("activations/", n): a, fmt.Sprint("releases/", r.Number): r} {
+					payload, err := release.Payload(says)
+					s.must(nil, err)
+					s.must(nil, l.writer.Create(ctx, key, string(payload)))
+					kind := release.KindActivation
+					if strings.HasPrefix(key, "releases/") {
+						kind = release.KindRelease
+					}
+					s.must(nil, addSignatures(ctx, l, kind, key, &statement[any]{payload: payload}, s.keys[:1]))
+				}
+			}
+			if r := s.read(l); !strings.Contains(fmt.Sprint(beyond("releases", r.releases, 2)), "so far above the rest, is passed over") {
+				t.Errorf("%v", beyond("releases", r.releases, 2))
+			}
+			lacks := (&storeStatus{Threshold: 2}).lacks(s.read(l).describe(s.read(l).activations[at[0]]))
+			if want := "signed by " + keyID(s.keys[0]) + ": so far above the rest that it is passed over"; lacks != want {
+				t.Errorf("%q, want %q", lacks, want)
+			}
+			published, err := l.publish(ctx, s.policies[2], s.keys)
+			if err != nil || published.says.Number != 3 {
+				t.Fatalf("%+v, %v", published, err)
+			}
+			first, err := l.activate(ctx, l.toRelease(3, nil, nil), s.keys[:1])
+			if err != nil || first.effect || first.says.Sequence != 2 {
+				t.Fatalf("the first: %+v, %v", first, err)
+			}
+			done, err := l.activate(ctx, l.toRelease(3, nil, nil), s.keys[1:])
+			if err != nil || !done.effect {
+				done, err = l.activate(ctx, l.toRelease(3, nil, nil), s.keys) // within reach of two of them
+			}
+			if err != nil || !done.effect || at[0] == last && (done.says.Sequence != 2 || !strings.Contains(fmt.Sprint(done.noted),
+				fmt.Sprintf("activations/%d, signed by %s alone and so far above the rest, is passed over: who signed that? `gatehouse gc` removes it when it is an hour old", int64(last), keyID(s.keys[0])))) {
+				t.Errorf("%+v, %v, noted %v", done, err, done.noted)
+			}
+			if r, err := l.gc(ctx, 10, time.Now().Add(time.Hour), false); err != nil || slices.Contains(r.Activations, last) || slices.Contains(r.Releases, last) || !slices.Contains(r.Activations, done.says.Sequence) {
+				t.Errorf("%+v, %v", r, err)
+			}
+			s.settled()
+		})
+	}
+}
+
+func (s *shop) read(l *ledger) *book {
+	s.t.Helper()
+	b, err := l.read(s.t.Context())
+	s.must(nil, err)
+	return b
+}
+
+// What nobody signed says when no break-glass ends.
+func TestNobodyEndsBreakGlass(t *testing.T) {
+	s := newShop(t, 1)
+	s.open()
+	ctx := t.Context()
+	l := s.ledger(nil)
+	end, soon := time.Now().Add(time.Minute).UTC().Truncate(time.Second), time.Now().Add(3*time.Second).UTC().Truncate(time.Second)
+	_, planned, err := l.plan(ctx, l.toRelease(2, nil, &end), 1)
+	s.must(nil, err)
+	a := planned.says
+	a.NotAfter = &soon
+	payload, err := release.Payload(a)
+	s.must(nil, err)
+	s.must(nil, l.writer.Create(ctx, "activations/2", string(payload)))
+	if done, err := l.activate(ctx, l.underWay(l.toRelease(2, nil, &end)), s.keys[:1]); err == nil || !strings.Contains(err.Error(), "activation 2 was taken in this moment by somebody else") {
+		t.Errorf("%+v, %v", done, err)
+	}
+	s.age("activations/2")
+	done, err := l.activate(ctx, l.underWay(l.toRelease(2, nil, &end)), s.keys[:1])
+	if err != nil || !done.effect || !done.says.NotAfter.Equal(end) || done.says.Sequence != 3 {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
+// age makes a statement older than what may still be signed.
+func (s *shop) age(key string) {
+	s.t.Helper()
+	old := time.Now().Add(-2 * young)
+	s.must(nil, os.Chtimes(filepath.Join(s.dir, key+".txt"), old, old))
+}
+
+// A rollback goes by what is in force, and says which activation it goes back to.
+func TestBack(t *testing.T) {
+	tests := []struct {
+		name    string
+		before  func(s *shop, l *ledger)
+		release int64
+		back    int64
+		noted   string
+	}{
+		{"after break-glass that has ended", func(s *shop, l *ledger) {
+			s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+			end := time.Now().Add(time.Second).UTC().Truncate(time.Second)
+			s.must(l.activate(s.t.Context(), l.toRelease(3, nil, &end), s.keys[:1]))
+			time.Sleep(time.Until(end) + 10*time.Millisecond)
+		}, 1, 1, ""},
+		{"from break-glass", func(s *shop, l *ledger) {
+			s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+			end := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+			s.must(l.activate(s.t.Context(), l.toRelease(3, nil, &end), s.keys[:1]))
+		}, 2, 2, ""},
+		{"to what was signed and never written", func(s *shop, l *ledger) {
+			at, payload := s.claim(l, 2, 3)
+			s.put(l, at, payload)
+			s.signs(l, at, payload, s.keys[1])
+			s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+		}, 3, 2, ""},
+		{"with nothing in active", func(s *shop, l *ledger) {
+			s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+			s.must(nil, os.Remove(filepath.Join(s.dir, store.Active+".txt")))
+		}, 2, 2, "nothing that counts was active: what activation 2 said, the last one, stands again; run rollback again for what was before it"},
+		{"with junk in active", func(s *shop, l *ledger) {
+			s.must(l.activate(s.t.Context(), l.toRelease(2, nil, nil), s.keys[:1]))
+			s.must(nil, l.writer.Activate(s.t.Context(), "x"))
+		}, 2, 2, "nothing that counts was active: what activation 2 said, the last one, stands again; run rollback again for what was before it"},
+	}
+	for _, c := range tests {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t, 1)
+			s.open()
+			l := s.ledger(nil)
+			s.must(l.publish(t.Context(), s.policies[2], s.keys[:1]))
+			c.before(s, l)
+			done, err := l.activate(t.Context(), l.back(), s.keys[:1])
+			if err != nil || !done.effect || done.says.Release != c.release || done.back != c.back || !strings.Contains(fmt.Sprint(done.noted), c.noted) || c.noted == "" && done.noted != nil {
+				t.Errorf("%+v, %v, noted %v", done, err, done.noted)
+			}
+		})
+	}
+}
+
+// KMS that does not answer is no fault of whoever names a key of it.
+func TestKMSOutOfReach(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL_KMS": "http://127.0.0.1:1", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_MAX_ATTEMPTS": "1",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		t.Setenv(name, value)
+	}
+	s := newStand(t)
+	dir := s.published()
+	for _, args := range [][]string{{"publish", dir, "--key", "kms:k"}, {"keygen", "--public", "kms:k"}, {"activate", "2", "--key", s.alice, "--key", "kms:k"}} {
+		if got := call(t, "", s.env, args...); got.code != exitUnknown || !strings.Contains(got.err, `kms:k: kms: public key of "k": `) {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+	if got := call(t, "", s.env, "publish", dir, "--key", "kms:k", "--key", "none.jwk"); got.code != exitUsage || !strings.Contains(got.err, "none.jwk") || !strings.Contains(got.err, "kms:k") {
+		t.Errorf("%+v", got)
 	}
 }
 

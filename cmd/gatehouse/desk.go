@@ -8,11 +8,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"gatehouse/internal/release"
 	"gatehouse/internal/release/kms"
@@ -27,6 +30,7 @@ type desk struct {
 	threshold                    *int
 	keys                         *keyList // nil: the verb signs nothing
 	json                         *bool
+	begins                       bool // the verb makes a file: store where there is none
 }
 
 // keyList is a flag that may be given several times.
@@ -39,7 +43,7 @@ func deskFlags(f *flag.FlagSet, signs bool, document string) *desk {
 	d := &desk{
 		store:     f.String("store", "", "`address` of the store, ssm:/gatehouse/prod or file:DIR (default $GATEHOUSE_STORE)"),
 		stage:     f.String("stage", "", "`stage` that the statements are for (default $GATEHOUSE_STAGE, or dev)"),
-		account:   f.String("account", "", "AWS account that they are for, 12 `digits` (default: the one of $GATEHOUSE_APIS)"),
+		account:   f.String("account", "", "AWS account that the statements are for, 12 `digits` (default: the one of $GATEHOUSE_APIS)"),
 		trust:     f.String("trust", "", "`file` with the JWKS of the keys that count (default: the JWKS in $GATEHOUSE_TRUST)"),
 		threshold: f.Int("threshold", 0, "`number` of them that must sign (default $GATEHOUSE_THRESHOLD, or 1)"),
 		json:      f.Bool("json", false, "print the report as JSON (docs/schema/"+document+")"),
@@ -58,15 +62,20 @@ func (d *desk) open(ctx context.Context, env []string) (*ledger, []release.Signe
 	address := cmp.Or(*d.store, setting(env, "GATEHOUSE_STORE"))
 	if address == "" {
 		fault("no store: --store or GATEHOUSE_STORE")
-	} else if _, err := store.ParseAddress(address); err != nil {
+	} else if a, err := store.ParseAddress(address); err != nil {
 		fault("%w", err)
+	} else if _, err := os.Stat(a.Root); !a.SSM && !d.begins && errors.Is(err, fs.ErrNotExist) {
+		fault("store %s: directory %s does not exist", a, a.Root)
 	}
 	l := &ledger{scope: release.Scope{Account: *d.account, Stage: cmp.Or(*d.stage, setting(env, "GATEHOUSE_STAGE"), "dev")}}
 	if l.scope.Account == "" {
-		accounts := accountsOf(setting(env, "GATEHOUSE_APIS"))
-		if len(accounts) != 1 {
+		accounts, odd := accountsOf(setting(env, "GATEHOUSE_APIS"))
+		switch {
+		case odd != "":
+			fault("no account: --account, or GATEHOUSE_APIS, of which %q is no account/api-id", odd)
+		case len(accounts) != 1:
 			fault("no account: --account, or GATEHOUSE_APIS with APIs of one account (it has %d)", len(accounts))
-		} else {
+		default:
 			l.scope.Account = accounts[0]
 		}
 	}
@@ -89,11 +98,15 @@ func (d *desk) open(ctx context.Context, env []string) (*ledger, []release.Signe
 		}
 	}
 	var keys []release.Signer
+	var away error
 	if d.keys != nil {
-		keys = d.signers(ctx, l.trust, fault)
+		keys, away = d.signers(ctx, l.trust, fault)
 	}
 	if len(faults) > 0 {
-		return nil, nil, &result{exitUsage, errors.Join(faults...)}
+		return nil, nil, &result{exitUsage, errors.Join(append(faults, away)...)}
+	}
+	if away != nil {
+		return nil, nil, away
 	}
 	if l.reader, err = writer.OpenReader(ctx, address); err != nil {
 		return nil, nil, err
@@ -115,14 +128,18 @@ func (d *desk) trusted(env []string) ([]byte, error) {
 	return nil, errors.New("no trusted keys: --trust FILE or GATEHOUSE_TRUST; `gatehouse keygen` prints them")
 }
 
-// signers loads the keys. One that is not trusted would sign for nothing.
-func (d *desk) signers(ctx context.Context, trust release.Trust, fault func(string, ...any)) []release.Signer {
+// signers loads the keys. One that is not trusted would sign for nothing. One that KMS was not reached for is no fault of
+// whoever named it.
+func (d *desk) signers(ctx context.Context, trust release.Trust, fault func(string, ...any)) (keys []release.Signer, away error) {
 	if len(*d.keys) == 0 {
 		fault("no key to sign with: --key FILE or --key kms:KEY-ID")
 	}
-	var keys []release.Signer
 	for _, name := range *d.keys {
 		key, err := openKey(ctx, name)
+		if unreached(err) {
+			away = errors.Join(away, fmt.Errorf("--key %s: %w", name, err))
+			continue
+		}
 		if err != nil {
 			fault("--key %s: %w", name, err)
 			continue
@@ -132,7 +149,31 @@ func (d *desk) signers(ctx context.Context, trust release.Trust, fault func(stri
 		}
 		keys = append(keys, key)
 	}
-	return keys
+	return keys, away
+}
+
+// unreached says whether AWS was asked and did not answer.
+func unreached(err error) bool {
+	_, asked := errors.AsType[*smithy.OperationError](err)
+	_, answered := errors.AsType[smithy.APIError](err)
+	return asked && !answered
+}
+
+// input reads a file that somebody named.
+func input(name string) ([]byte, error) {
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return nil, misused("%w", err)
+	}
+	return content, nil
+}
+
+// plural counts things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // openKey opens a key of a file or of KMS.
@@ -153,19 +194,27 @@ func setting(env []string, name string) string {
 	return ""
 }
 
-func accountsOf(apis string) []string {
-	var accounts []string
+// accountsOf gives the accounts of "account/api-id" pairs, and the first that is no pair.
+func accountsOf(apis string) (accounts []string, odd string) {
+	if apis == "" {
+		return nil, ""
+	}
 	for pair := range strings.SplitSeq(apis, ",") {
-		if account, _, ok := strings.Cut(pair, "/"); ok {
-			accounts = append(accounts, account)
+		account, _, ok := strings.Cut(pair, "/")
+		if !ok {
+			return nil, pair
 		}
+		accounts = append(accounts, account)
 	}
 	slices.Sort(accounts)
-	return slices.Compact(accounts)
+	return slices.Compact(accounts), ""
 }
 
 // number reads the argument of a verb that is a release's number.
 func number(text, what string) (int64, error) {
+	if text == "" {
+		return 0, misused("which %s? Its number is wanted", what)
+	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 1 {
 		return 0, misused("%q: want the number of a %s", text, what)
@@ -181,21 +230,45 @@ type releaseReport struct {
 	Engine    string          `json:"engine"`
 	Signers   []string        `json:"signers"`
 	Threshold int             `json:"threshold"`
-	Complete  bool            `json:"complete"` // enough signatures: it can be activated
+	Complete  bool            `json:"complete"`        // enough signatures: it can be activated
+	Noted     string          `json:"noted,omitempty"` // what was found that somebody should know
 }
 
-func (d *desk) reportRelease(w io.Writer, l *ledger, s *statement[release.Release]) error {
-	r := releaseReport{reportVersion, s.says.Number, s.says.Bundle, s.says.Engine, s.signers, l.trust.Threshold(), len(s.signers) >= l.trust.Threshold()}
+// reportRelease says what was signed, and what comes next of it as the store is now.
+func (d *desk) reportRelease(ctx context.Context, w io.Writer, l *ledger, s *statement[release.Release]) error {
+	b, err := l.read(ctx)
+	if err != nil {
+		return fmt.Errorf("release %d is signed; then: %w", s.says.Number, err)
+	}
+	r := releaseReport{reportVersion, s.says.Number, s.says.Bundle, s.says.Engine, s.signers, l.trust.Threshold(), b.complete(s.signers), ""}
+	noted := beyond("releases", b.releases, reach(b.releases, 0, b.complete))
+	if len(noted) > 0 {
+		r.Noted = errors.Join(noted...).Error()
+	}
 	if *d.json {
 		return writeJSON(w, r)
 	}
-	next := fmt.Sprintf("gatehouse activate %d", r.Release)
-	if !r.Complete {
-		next = fmt.Sprintf("another signer runs `gatehouse sign %d`", r.Release)
+	next := fmt.Sprintf("gatehouse activate %d --key KEY", r.Release)
+	switch {
+	case !r.Complete:
+		next = fmt.Sprintf("another signer runs `gatehouse sign %d --key KEY`", r.Release)
+	case b.active != nil && inForce(b.active.says, time.Now()).Bundle == s.says.Bundle:
+		next = "nothing: it is active already"
+	case b.last() == nil:
+		next = fmt.Sprintf("gatehouse activate %d --auth0 FILE --key KEY", r.Release)
 	}
-	_, err := fmt.Fprintf(w, "release   %d\nbundle    %s, %d parts\nsigned    %d of %d: %s\nnext      %s\n",
-		r.Release, r.Bundle.Digest, r.Bundle.Parts, len(r.Signers), r.Threshold, strings.Join(r.Signers, " "), next)
+	_, err = fmt.Fprintf(w, "%srelease   %d\nbundle    %s, %s\nsigned    %d of %d: %s\nnext      %s\n",
+		notes(r.Noted), r.Release, r.Bundle.Digest, plural(r.Bundle.Parts, "part"), len(r.Signers), r.Threshold, strings.Join(r.Signers, " "), next)
 	return err
+}
+
+// notes are what was found, a line each.
+func notes(noted string) string {
+	var b strings.Builder
+	for line := range strings.Lines(noted) {
+		fmt.Fprintf(&b, "note      %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	return b.String()
 }
 
 // activationReport is what activate, rollback, candidate and auth0 put print with --json (docs/schema/activation-report.json).
@@ -205,16 +278,17 @@ type activationReport struct {
 	DryRun    bool                `json:"dry_run,omitempty"` // or nothing was written
 	Says      release.Activation  `json:"activation"`
 	Before    *release.Activation `json:"before,omitempty"`
+	Back      int64               `json:"back,omitempty"` // of a rollback: the activation that said this first
 	Changed   []string            `json:"changed"`
 	Signers   []string            `json:"signers"`
 	Threshold int                 `json:"threshold"`
-	Noted     string              `json:"noted,omitempty"` // why what stood in active did not count
+	Noted     string              `json:"noted,omitempty"` // what was found that somebody should know
 	Flushed   []string            `json:"flushed,omitempty"`
 }
 
 func (d *desk) reportActivation(w io.Writer, l *ledger, a *activated, flushed []string) error {
 	r := activationReport{
-		Version: reportVersion, Active: a.effect, DryRun: a.dry, Says: a.says, Before: a.before, Changed: changed(a.before, a.says), Signers: append([]string{}, a.signers...),
+		Version: reportVersion, Active: a.effect, DryRun: a.dry, Says: a.says, Before: a.before, Back: a.back, Changed: changed(a.before, a.says), Signers: append([]string{}, a.signers...),
 		Threshold: l.trust.Threshold(), Flushed: flushed,
 	}
 	if a.noted != nil {
@@ -223,15 +297,18 @@ func (d *desk) reportActivation(w io.Writer, l *ledger, a *activated, flushed []
 	if r.Changed == nil {
 		r.Changed = []string{}
 	}
+	if a.begun {
+		r.Before = nil
+	}
 	if *d.json {
 		return writeJSON(w, r)
 	}
 	var b strings.Builder
-	if r.Noted != "" {
-		fmt.Fprintf(&b, "note      what stood in active did not count: %s\n", r.Noted)
-	}
+	b.WriteString(notes(r.Noted))
 	state := "active   "
 	switch {
+	case a.begun:
+		state = "active    already,"
 	case r.DryRun:
 		state = "would be "
 	case !r.Active:
@@ -243,6 +320,9 @@ func (d *desk) reportActivation(w io.Writer, l *ledger, a *activated, flushed []
 	}
 	if r.Says.Candidate != nil {
 		fmt.Fprintf(&b, "candidate release %d\n", r.Says.Candidate.Release)
+	}
+	if r.Back != 0 && !a.begun {
+		fmt.Fprintf(&b, "back      to activation %d\n", r.Back)
 	}
 	if r.Before != nil {
 		fmt.Fprintf(&b, "before    activation %d: release %d, bundle %s, auth0 %s\n", r.Before.Sequence, r.Before.Release, short12(r.Before.Bundle.Digest), short12(r.Before.Auth0.Digest))

@@ -18,9 +18,11 @@ type gcReport struct {
 	Version     string   `json:"version"`
 	DryRun      bool     `json:"dry_run"`
 	Deleted     []string `json:"deleted"` // keys; on a dry run those that would be
-	Left        []string `json:"left"`    // keys that are not Gatehouse's, as far as this version knows
+	Left        []string `json:"left"`    // keys that are not Gatehouse's, as far as this version knows, or of another scope
 	Releases    []int64  `json:"releases"`
 	Activations []int64  `json:"activations"` // what is left of both
+
+	young int // how many of these only since they are young
 }
 
 // gc deletes what nothing needs any more.
@@ -51,9 +53,17 @@ func gc(ctx context.Context, args []string, s stdio) error {
 		fmt.Fprintf(&b, "%s %s\n", map[bool]string{false: "deleted  ", true: "would go "}[*dry], key)
 	}
 	for _, key := range r.Left {
-		fmt.Fprintf(&b, "left      %s: not Gatehouse's\n", key)
+		why := "not Gatehouse's"
+		if room, _, _ := strings.Cut(key, "/"); slices.Contains(rooms, room) {
+			why = "for another account, root or stage, and signed by no key that is trusted here"
+		}
+		fmt.Fprintf(&b, "left      %s: %s\n", key, why)
 	}
-	fmt.Fprintf(&b, "kept      %d releases, %d activations\n", len(r.Releases), len(r.Activations))
+	fmt.Fprintf(&b, "kept      %s, %s", plural(len(r.Releases), "release"), plural(len(r.Activations), "activation"))
+	if r.young > 0 {
+		fmt.Fprintf(&b, ": %d of them beyond --keep %d, since younger than an hour", r.young, *keep)
+	}
+	b.WriteString("\n")
 	_, err = io.WriteString(s.out, b.String())
 	return err
 }
@@ -91,24 +101,35 @@ func (l *ledger) gc(ctx context.Context, keep int, old time.Time, dry bool) (*gc
 		}
 	}
 	var statements, contents []string
+	young := 0
+	others := map[string]bool{} // contents that statements of another scope name
 	for name, group := range groups {
 		room, _, _ := strings.Cut(name, "/")
 		isOld := !slices.ContainsFunc(group, func(p store.Parameter) bool { return p.Modified.After(old) })
 		switch {
 		case room == "releases" || room == "activations":
-			if err := l.foreign(group[0]); err != nil {
+			foreign, err := l.foreign(name, group, others)
+			if err != nil {
 				return nil, err
 			}
-			if !needed[name] && isOld {
+			switch {
+			case foreign:
+				for _, p := range group {
+					left = append(left, p.Key)
+				}
+			case !needed[name] && isOld:
 				statements = append(statements, name)
+			case !needed[name] && b.holds(name):
+				young++
 			}
 		case (room == "bundles" || room == "auth0") && isOld:
 			contents = append(contents, name)
 		}
 	}
+	slices.Sort(left)
 	slices.Sort(statements)
 	slices.Sort(contents)
-	r := &gcReport{Version: reportVersion, DryRun: dry, Deleted: []string{}, Left: append([]string{}, left...), Releases: []int64{}, Activations: []int64{}}
+	r := &gcReport{Version: reportVersion, DryRun: dry, Deleted: []string{}, Left: append([]string{}, left...), Releases: []int64{}, Activations: []int64{}, young: young}
 	remove := func(name string) error {
 		var keys []string
 		for _, p := range groups[name] {
@@ -141,7 +162,7 @@ func (l *ledger) gc(ctx context.Context, keep int, old time.Time, dry bool) (*gc
 				return nil, err
 			}
 		}
-		if !b.names(name, going) {
+		if !b.names(name, going) && !others[name] {
 			if err := remove(name); err != nil {
 				return nil, err
 			}
@@ -181,11 +202,18 @@ func (b *book) needed(keep int) map[string]bool {
 	if b.active != nil {
 		name(b.active.says)
 	}
-	numbers := sorted(b.activations)
-	for _, n := range slices.Backward(numbers) {
+	// What stands so far above the rest that it takes no number is nobody's who needs it.
+	taken := func(n, top int64) bool { return n <= top+maxSteps }
+	last, top := int64(0), b.top()
+	for n := range b.activations {
+		if taken(n, top) {
+			last = max(last, n)
+		}
+	}
+	for _, n := range slices.Backward(sorted(b.activations)) {
 		s := b.activations[n]
-		isSigned := len(s.signers) > 0
-		if isSigned && kept < keep || n >= b.sequence() && isSigned || n == b.sequence() || n == numbers[len(numbers)-1] {
+		isSigned := len(s.signers) > 0 && taken(n, top)
+		if isSigned && kept < keep || n >= b.sequence() && isSigned || n == b.sequence() || n == last {
 			needed["activations/"+strconv.FormatInt(n, 10)] = true
 			name(s.says)
 		}
@@ -193,9 +221,9 @@ func (b *book) needed(keep int) map[string]bool {
 			kept++
 		}
 	}
-	kept = 0
+	kept, top = 0, reach(b.releases, 0, b.complete)
 	for _, n := range slices.Backward(sorted(b.releases)) {
-		if len(b.releases[n].signers) > 0 && kept < keep {
+		if len(b.releases[n].signers) > 0 && taken(n, top) && kept < keep {
 			needed["releases/"+strconv.FormatInt(n, 10)] = true
 			kept++
 		}
@@ -248,18 +276,54 @@ func (l *ledger) spoilt(b *book, groups map[string][]store.Parameter, old time.T
 	return keys
 }
 
-// foreign refuses a statement that is one, but of another account, root or stage: whoever runs gc would delete what others
-// need.
-func (l *ledger) foreign(p store.Parameter) error {
-	scope := l.scope
-	if r, err := release.ParseRelease([]byte(p.Value)); err == nil {
+// foreign says whether a group is a statement of another account, root or stage, and adds the contents that it names to
+// those of others. One that a trusted key signed is refused: whoever runs gc would delete what others need. One that none
+// signed may be a stranger's, and stays where it is.
+func (l *ledger) foreign(name string, group []store.Parameter, others map[string]bool) (bool, error) {
+	value := []byte(group[0].Value)
+	var scope release.Scope
+	kind := release.KindRelease
+	r, err := release.ParseRelease(value)
+	a, otherErr := release.ParseActivation(value)
+	switch {
+	case group[0].Key != name || err != nil && otherErr != nil:
+		return false, nil
+	case err == nil:
 		scope = r.Scope
-	} else if a, err := release.ParseActivation([]byte(p.Value)); err == nil {
-		scope = a.Scope
+	default:
+		scope, kind = a.Scope, release.KindActivation
 	}
-	if scope != l.scope {
-		return refused("%s is for account %s, root %s, stage %s, and this is for account %s, root %s, stage %s: nothing was deleted",
-			p.Key, scope.Account, scope.Root, scope.Stage, l.scope.Account, l.scope.Root, l.scope.Stage)
+	if scope == l.scope {
+		return false, nil
 	}
-	return nil
+	for _, p := range group[1:] {
+		signature, err := release.ParseSignature([]byte(p.Value))
+		if err != nil {
+			continue
+		}
+		if by, err := l.trust.Signers(kind, value, []release.Signature{signature}); err == nil && len(by) > 0 {
+			return false, refused("%s is for account %s, root %s, stage %s, and this is for account %s, root %s, stage %s: nothing was deleted",
+				name, scope.Account, scope.Root, scope.Stage, l.scope.Account, l.scope.Root, l.scope.Stage)
+		}
+	}
+	others["bundles/"+r.Bundle.Digest], others["bundles/"+a.Bundle.Digest], others["auth0/"+a.Auth0.Digest] = true, true, true
+	for _, t := range []*release.Target{a.Candidate, a.Fallback} {
+		if t != nil {
+			others["bundles/"+t.Bundle.Digest] = true
+		}
+	}
+	return true, nil
+}
+
+// holds says whether a group is a statement that was read.
+func (b *book) holds(name string) bool {
+	room, number, _ := strings.Cut(name, "/")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return false
+	}
+	if room == "releases" {
+		return b.releases[n] != nil
+	}
+	return b.activations[n] != nil
 }

@@ -178,6 +178,32 @@ func TestGC(t *testing.T) {
 	}
 	s.whole()
 
+	// A statement of another stage that nobody signed is left, with what it names; it stops nobody.
+	b := s.read(l)
+	foreign := s.auth0(l, 2)
+	r, a := b.releases[2].says, b.active.says
+	r.Stage, r.Number, r.Bundle.Digest = "other", 99, strings.Repeat("b", 64)
+	a.Stage, a.Sequence, a.Auth0 = "other", 98, foreign
+	a.Candidate = &release.Target{Release: 7, Bundle: release.Content{Digest: strings.Repeat("c", 64), Parts: 1}}
+	strangers := []string{"activations/98", "bundles/" + strings.Repeat("b", 64) + "/1", "bundles/" + strings.Repeat("c", 64) + "/1", "releases/99", "releases/99/signatures/stranger"}
+	for key, says := range map[string]any{"releases/99": r, "activations/98": a} {
+		payload, err := release.Payload(says)
+		s.must(nil, err)
+		put(key, string(payload))
+	}
+	put("releases/99/signatures/stranger", "x")
+	put(strangers[1], "x")
+	put(strangers[2], "x")
+	left, err := l.gc(ctx, 1, time.Now().Add(time.Hour), false)
+	if err != nil || len(left.Deleted) != 0 || !slices.Equal(left.Left, []string{"activations/98", "releases/99", "releases/99/signatures/stranger", "reports/" + strings.Repeat("a", 64)}) {
+		t.Errorf("%+v, %v", left, err)
+	}
+	for _, key := range append(strangers, "auth0/"+foreign.Digest+"/1") {
+		if !slices.Contains(s.list(), key) {
+			t.Errorf("%s is gone", key)
+		}
+	}
+
 	// Where it cannot be told what is needed nothing goes.
 	other := s.ledger(nil)
 	other.scope.Stage = "prod"

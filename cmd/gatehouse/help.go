@@ -79,42 +79,50 @@ What cannot be left out, since the rest would not compile, is counted, and named
 	"keygen": {
 		`Makes a key that signs releases, in a new file that its owner alone can read, and prints the public half as a JWKS: the
 functions and the verbs trust it by GATEHOUSE_TRUST. With --public it prints one JWKS of several keys, public or private,
-or of KMS: the trust set where several people sign, of whom GATEHOUSE_THRESHOLD must.`,
-		[]string{"gatehouse keygen my.key", "gatehouse keygen --public release.key second.key"},
+or of KMS: the trust set where several people sign, of whom GATEHOUSE_THRESHOLD must. A file that exists is not
+overwritten; --public prints the public half of the key in it.`,
+		[]string{"gatehouse keygen carol.jwk", "gatehouse keygen --public alice.jwk bob.jwk"},
 	},
 	"publish": {
 		`Stores the policies of a directory and signs them as a release. The parts are read back and loaded as the function
 loads them before anything is signed. What is active does not change. A run that was cut short is finished by running it
 again, and content that is a release already gets no second number.`,
-		[]string{"gatehouse publish policies --key release.key", "gatehouse publish policies --key release.key --json"},
+		[]string{"gatehouse publish policies --key alice.jwk", "gatehouse publish policies --key alice.jwk --json"},
 	},
 	"sign": {
-		`Adds a signature to a release, after the checks that its publisher made. It takes as many trusted keys as
+		`Adds a signature to a release, after the checks that its publisher made. One trusted key must have signed it already: the
+publisher's, who knows which directory it was. It takes as many trusted keys as
 GATEHOUSE_THRESHOLD says before a release can be activated.`,
-		[]string{"gatehouse sign 2 --key second.key"},
+		[]string{"gatehouse sign 2 --key bob.jwk"},
 	},
 	"activate": {
 		`Makes a release what the functions decide by, each from its next look at the store on (GATEHOUSE_REFRESH), without a
 deployment. The Auth0 configuration stays unless --auth0 gives another, and the first activation needs one. Where several
 keys must sign, each signer runs the same command, and the last signature puts it into effect. With --for or --not-after
 it is break-glass: at its end what was active before answers again, by the function's own clock, even where the store
-cannot be reached. Where several sign, use --not-after: both must name the same time. What an API Gateway cached lives on
-for its TTL; --flush empties the caches of REST APIs.`,
+cannot be reached. --for, run again, sets another end, later or sooner; only within a minute does it go on with what it began.
+Where several sign, use --not-after: both must name the same time. What is active already is not signed again, unless more
+keys are given than signed it: that is how a higher threshold gets its signatures before it is deployed. What an API
+Gateway cached lives on for its TTL; --flush empties the caches of REST APIs.`,
 		[]string{
-			"gatehouse activate 1 --key release.key",
-			"gatehouse activate 2 --auth0 auth0.json --key release.key --json",
-			"gatehouse activate 1 --for 2h --key release.key",
+			"gatehouse activate 1 --key alice.jwk",
+			"gatehouse activate 2 --auth0 auth0.json --key alice.jwk --json",
+			"gatehouse activate 1 --for 2h --key alice.jwk",
 		},
 	},
 	"candidate": {
 		`Has a release decide beside the active one. It never answers; where it would have decided otherwise, the function's log
 says so. With --off there is none any more.`,
-		[]string{"gatehouse candidate 1 --key release.key", "gatehouse candidate --off --key release.key"},
+		[]string{"gatehouse candidate 1 --key alice.jwk", "gatehouse candidate --off --key alice.jwk"},
 	},
 	"rollback": {
 		`Makes active again what was so before, policy and Auth0 configuration; with a number, that release with the present
-configuration. It is an activation like any other, with the next number, and needs no policies but those in the store.`,
-		[]string{"gatehouse rollback --key release.key", "gatehouse rollback 1 --key release.key --json"},
+configuration. It is an activation like any other, with the next number, and needs no policies but those in the store.
+What was before is the newest activation below the active one that enough keys signed, that is not break-glass, and that
+says something else than what answers now; the report names it, and "gatehouse status" lists them. It refuses where there
+is none, and, without a number, where a newer activation is signed than stands in active. Where nothing that counts stands
+in active, the last activation stands again.`,
+		[]string{"gatehouse rollback --key alice.jwk", "gatehouse rollback 1 --key alice.jwk --json"},
 	},
 	"auth0": {
 		`check reads an Auth0 configuration as the function does and asks each issuer that is not pinned for its keys: exit 1
@@ -123,14 +131,14 @@ makes it active with the release that is. --offline asks nobody.`,
 		[]string{
 			"gatehouse auth0 check auth0.json",
 			"gatehouse auth0 check auth0.json --offline --json",
-			"gatehouse auth0 put auth0.json --key release.key",
+			"gatehouse auth0 put auth0.json --key alice.jwk",
 		},
 	},
 	"status": {
 		`Says what is active, which releases there are and who signed them, what was active before, and which activations wait
 for signatures. With --policies it holds a directory against what is active; with --records it counts, in logs of the
-functions, who decides by what: OLDER is what has not followed yet, NEWER what holds something above the store's own,
-which somebody put back. It needs no key. Exit 1 where nothing that counts is active or the directory is something else.`,
+functions, who decides by what: OLDER is what decided by something else after the active one was written, NEWER what holds
+something above the store's own, which somebody put back. It needs no key. Exit 1 where nothing that counts is active or the directory is something else.`,
 		[]string{
 			"gatehouse status",
 			"gatehouse status --policies policies --records .gatehouse/authorizer.log",

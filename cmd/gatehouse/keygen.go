@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/ecdsa"
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 
@@ -26,7 +28,13 @@ func keygen(ctx context.Context, args []string, s stdio) error {
 	if *public {
 		for _, name := range f.Args() {
 			of, err := publicKeys(ctx, name)
-			if err != nil {
+			var r *result
+			switch {
+			case errors.As(err, &r):
+				return err
+			case unreached(err):
+				return fmt.Errorf("%s: %w", name, err)
+			case err != nil:
 				return refused("%s: %w", name, err)
 			}
 			keys = append(keys, of...)
@@ -37,6 +45,9 @@ func keygen(ctx context.Context, args []string, s stdio) error {
 			return err
 		}
 		if err := release.WriteKey(f.Arg(0), jwk); err != nil {
+			if _, statErr := os.Lstat(f.Arg(0)); statErr == nil {
+				err = fmt.Errorf("%w; if it is a key, `gatehouse keygen --public %s` prints its public half", err, f.Arg(0))
+			}
 			return refused("%w", err)
 		}
 		if keys, err = release.PublicKeys(jwk); err != nil {
@@ -61,7 +72,7 @@ func publicKeys(ctx context.Context, name string) ([]*ecdsa.PublicKey, error) {
 		}
 		return []*ecdsa.PublicKey{key.Public().(*ecdsa.PublicKey)}, nil
 	}
-	doc, err := os.ReadFile(name)
+	doc, err := input(name)
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,9 @@ type book struct {
 	releases    map[int64]*statement[release.Release]
 	activations map[int64]*statement[release.Activation]
 	threshold   int
+
+	noted []error // what a change found that somebody should know
+	back  int64   // the activation that a change goes back to
 }
 
 func (b *book) complete(signers []string) bool { return len(signers) >= b.threshold }
@@ -294,18 +297,14 @@ func (l *ledger) publish(ctx context.Context, b *bundle.Bundle, keys []release.S
 		return nil, err
 	}
 	r := release.Release{Kind: release.KindRelease, Version: release.Version, Scope: l.scope, Bundle: content, Engine: "opa v" + opa.Version}
-	top := int64(0) // what nobody signed takes no number
 	for _, n := range slices.Backward(sorted(held.releases)) {
 		s := held.releases[n]
-		if len(s.signers) > 0 {
-			top = max(top, n)
-		}
 		if r.Number = n; s.says.Bundle == content && held.complete(s.signers) || s.says == r && joins(keys, s.spoilt) {
 			return s, l.signRelease(ctx, s, keys)
 		}
 	}
 	s := &statement[release.Release]{written: time.Now()}
-	if s.says, s.payload, err = l.numbered(ctx, r, top+1); err != nil {
+	if s.says, s.payload, err = l.numbered(ctx, r, reach(held.releases, 0, held.complete)+1); err != nil {
 		return nil, err
 	}
 	return s, l.signRelease(ctx, s, keys)
@@ -313,6 +312,35 @@ func (l *ledger) publish(ctx context.Context, b *bundle.Bundle, keys []release.S
 
 // maxSteps bounds how many taken numbers are stepped over.
 const maxSteps = 100
+
+// reach is the highest number that is taken: from, what enough keys signed, and what some did no more than maxSteps above
+// that, or above one another. No run goes further in one step, so what stands above is none's: one key of several would
+// take all numbers by taking the last. What nobody signed takes none. Where nothing is complete, as after the threshold
+// was raised, the lowest that somebody signed is the first.
+func reach[S any](held map[int64]*statement[S], from int64, complete func([]string) bool) int64 {
+	for n, s := range held {
+		if complete(s.signers) {
+			from = max(from, n)
+		}
+	}
+	for _, n := range sorted(held) {
+		if len(held[n].signers) > 0 && (from == 0 || n <= from+maxSteps) {
+			from = max(from, n)
+		}
+	}
+	return from
+}
+
+// beyond names what stands above all that is taken, so that it takes no number.
+func beyond[S any](room string, held map[int64]*statement[S], top int64) (noted []error) {
+	for _, n := range sorted(held) {
+		if s := held[n]; n > top && len(s.signers) > 0 {
+			noted = append(noted, fmt.Errorf("%s/%d, signed by %s alone and so far above the rest, is passed over: who signed that? `gatehouse gc` removes it when it is an hour old",
+				room, n, strings.Join(s.signers, ", ")))
+		}
+	}
+	return noted
+}
 
 // numbered creates a release under the first free number from n on. Of two who want a number the store gives it to one.
 func (l *ledger) numbered(ctx context.Context, r release.Release, n int64) (release.Release, []byte, error) {
@@ -386,7 +414,7 @@ func (l *ledger) sign(ctx context.Context, n int64, keys []release.Signer) (*sta
 	}
 	s, ok := b.releases[n]
 	if !ok {
-		return nil, refused("no release %d of this account, root and stage", n)
+		return nil, l.noRelease(n)
 	}
 	if len(s.signers) == 0 { // whoever may write parameters may have put it there, under the number that a signer was told
 		return nil, refused("release %d is signed by no trusted key, so that nobody knows whose it is: `gatehouse publish DIR` signs what is in a directory", n)
@@ -397,11 +425,16 @@ func (l *ledger) sign(ctx context.Context, n int64, keys []release.Signer) (*sta
 	return s, l.signRelease(ctx, s, keys)
 }
 
+func (l *ledger) noRelease(n int64) error {
+	return refused("no release %d of account %s (--account, GATEHOUSE_APIS), root %s (--store, GATEHOUSE_STORE) and stage %s (--stage, GATEHOUSE_STAGE): `gatehouse status` lists what there is",
+		n, l.scope.Account, l.scope.Root, l.scope.Stage)
+}
+
 // released gives release n, signed by enough keys, with its content in place.
 func (l *ledger) released(ctx context.Context, b *book, n int64) (release.Target, error) {
 	s, ok := b.releases[n]
 	if !ok {
-		return release.Target{}, refused("no release %d of this account, root and stage", n)
+		return release.Target{}, l.noRelease(n)
 	}
 	if !b.complete(s.signers) {
 		return release.Target{}, refused("release %d has %d of %d signatures: `gatehouse sign %d --key KEY` adds one", n, len(s.signers), b.threshold, n)
@@ -416,7 +449,9 @@ type change func(ctx context.Context, b *book) (release.Activation, error)
 type activated struct {
 	*statement[release.Activation]
 	before *release.Activation // what was active
+	back   int64               // the activation that it goes back to; 0 is none
 	effect bool                // it is active now; otherwise signatures are missing
+	begun  bool                // it was so before
 	dry    bool                // nothing was written
 	noted  error               // what was found that somebody should know: why what stood in active did not count, for one
 }
@@ -440,7 +475,7 @@ const (
 // other's claim, one at least sees the other: whoever has signed looks for higher claims before writing active, and whoever
 // has claimed looks for what was signed below before signing.
 func (l *ledger) activate(ctx context.Context, want change, keys []release.Signer) (*activated, error) {
-	b, done, err := l.plan(ctx, want)
+	b, done, err := l.plan(ctx, want, len(keys))
 	if err != nil || done.effect {
 		return done, err
 	}
@@ -452,8 +487,9 @@ func (l *ledger) activate(ctx context.Context, want change, keys []release.Signe
 	return done, l.carry(ctx, b, s, keys, began, done)
 }
 
-// plan says what a change comes to, and writes nothing. What is active already is in effect.
-func (l *ledger) plan(ctx context.Context, want change) (*book, *activated, error) {
+// plan says what a change comes to, and writes nothing. What is active already is in effect, unless more keys are to sign
+// than did: so is made what a higher threshold asks for.
+func (l *ledger) plan(ctx context.Context, want change, keys int) (*book, *activated, error) {
 	b, err := l.read(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -463,12 +499,16 @@ func (l *ledger) plan(ctx context.Context, want change) (*book, *activated, erro
 		return nil, nil, err
 	}
 	a.Kind, a.Version, a.Scope, a.Sequence = release.KindActivation, release.Version, l.scope, b.top()+1
-	done := &activated{statement: &statement[release.Activation]{says: a}, noted: b.refused}
+	done := &activated{statement: &statement[release.Activation]{says: a}, back: b.back}
+	if b.refused != nil {
+		done.noted = fmt.Errorf("what stood in active did not count: %w", b.refused)
+	}
+	done.noted = errors.Join(append(append([]error{done.noted}, b.noted...), beyond("activations", b.activations, b.top())...)...)
 	above := b.above()
 	if b.active != nil {
 		done.before = &b.active.says
-		if above == nil && says(b.active.says, a) {
-			done.statement, done.effect = b.active, true
+		if above == nil && says(b.active.says, a) && keys <= len(b.active.signers) {
+			done.statement, done.effect, done.begun = b.active, true, true
 		}
 	}
 	if above != nil && !says(above.says, a) {
@@ -540,6 +580,7 @@ func (l *ledger) carry(ctx context.Context, b *book, s *statement[release.Activa
 		_, failed := l.settle(ctx)
 		return errors.Join(err, failed)
 	}
+	far := now.far() // before we sign: then what stands above may come within reach
 	// What is read before the claim gc may have deleted since; what a claim names it keeps.
 	for room, c := range map[string]release.Content{"bundles": s.says.Bundle, "auth0": s.says.Auth0} {
 		if _, err := l.content(ctx, room, c); err != nil {
@@ -561,7 +602,7 @@ func (l *ledger) carry(ctx context.Context, b *book, s *statement[release.Activa
 			return refused("activations/%d is gone: somebody else writes there; see `gatehouse status`", n)
 		}
 		done.statement = mine
-		above := now.live(n)
+		above := now.live(n, far)
 		switch {
 		case now.sequence() > n:
 			return overtaken(n, now.active)
@@ -600,16 +641,11 @@ func (b *book) sequence() int64 {
 	return b.active.says.Sequence
 }
 
-// top is the highest number that is taken: what is active, or a claim that a trusted key signed.
-func (b *book) top() int64 {
-	top := b.sequence()
-	for n, s := range b.activations {
-		if len(s.signers) > 0 {
-			top = max(top, n)
-		}
-	}
-	return top
-}
+// top is the highest number that is taken: what is active, or a claim.
+func (b *book) top() int64 { return reach(b.activations, b.sequence(), b.complete) }
+
+// far is the highest number that anybody can be about to take.
+func (b *book) far() int64 { return b.top() + maxSteps }
 
 // above gives the highest complete claim that is not in active yet: whoever signed it last did not come to write it.
 func (b *book) above() *statement[release.Activation] {
@@ -621,10 +657,10 @@ func (b *book) above() *statement[release.Activation] {
 	return nil
 }
 
-// live gives the highest claim above a number that somebody signed or may be about to sign.
-func (b *book) live(above int64) *statement[release.Activation] {
+// live gives the highest claim above a number, and not too far, that somebody signed or may be about to sign.
+func (b *book) live(above, far int64) *statement[release.Activation] {
 	for _, n := range slices.Backward(sorted(b.activations)) {
-		if s := b.activations[n]; n > above && (len(s.signers) > 0 || time.Since(s.written) < young) {
+		if s := b.activations[n]; n > above && (n <= far || b.complete(s.signers)) && (len(s.signers) > 0 || time.Since(s.written) < young) {
 			return s
 		}
 	}
@@ -644,7 +680,7 @@ func (b *book) inTurn(from *book, claim *statement[release.Activation]) error {
 			return overtaken(n, s)
 		}
 	}
-	if s := b.live(n); s != nil {
+	if s := b.live(n, b.far()); s != nil {
 		return refused("activation %d was claimed over %d in this moment by somebody else, for release %d: see `gatehouse status`, and run this again in a minute if it is still wanted",
 			s.says.Sequence, n, s.says.Release)
 	}

@@ -109,7 +109,11 @@ func run(ctx context.Context, args []string, s stdio) int {
 		if out.n == 0 && wantsJSON(v.name, args[1:]) {
 			_ = writeJSON(out, failed{r.Error()})
 		}
-		fmt.Fprintf(s.err, "gatehouse %s: %v\n", v.name, r.err)
+		name := v.name
+		if name == "auth0" && len(args) > 1 && slices.Contains([]string{"check", "put"}, args[1]) {
+			name += " " + args[1]
+		}
+		fmt.Fprintf(s.err, "gatehouse %s: %v\n", name, r.err)
 		if r.code == exitUsage {
 			fmt.Fprintf(s.err, "`gatehouse help %s` lists the flags\n", v.name)
 		}

@@ -11,6 +11,7 @@ import (
 func publish(ctx context.Context, args []string, s stdio) error {
 	f := flags("publish", "DIR --key KEY")
 	d := deskFlags(f, true, "release-report.json")
+	d.begins = true
 	if err := parse(f, args, 1, s.out); err != nil {
 		return err
 	}
@@ -32,7 +33,7 @@ func publish(ctx context.Context, args []string, s stdio) error {
 	if err != nil {
 		return err
 	}
-	return d.reportRelease(s.out, l, r)
+	return d.reportRelease(ctx, s.out, l, r)
 }
 
 // sign adds a signature to a release, after the checks that its publisher made.
@@ -54,5 +55,5 @@ func sign(ctx context.Context, args []string, s stdio) error {
 	if err != nil {
 		return err
 	}
-	return d.reportRelease(s.out, l, r)
+	return d.reportRelease(ctx, s.out, l, r)
 }

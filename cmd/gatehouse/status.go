@@ -58,6 +58,8 @@ type activationStatus struct {
 	Signers  []string           `json:"signers"`
 	Complete bool               `json:"complete"`
 	Written  time.Time          `json:"written"`
+
+	beyond bool // it takes no number
 }
 
 // releaseStatus is one release and who signed it.
@@ -80,7 +82,8 @@ type driftStatus struct {
 }
 
 // functionStatus is what the records say of one function under one activation. The state is current, older or newer than
-// what is active, or none where no activation decided.
+// what is active, none where no activation decided, or unknown: nothing that counts is active, or the function was seen
+// last before that became so.
 type functionStatus struct {
 	Function   string     `json:"function,omitempty"`
 	Revision   string     `json:"revision,omitempty"`
@@ -147,10 +150,13 @@ func status(ctx context.Context, args []string, s stdio) error {
 	} else {
 		err = r.print(s.out)
 	}
-	if err == nil && len(r.Problems) > 0 {
-		err = refused("%s", strings.Join(r.Problems, "\n"))
+	switch {
+	case err != nil || len(r.Problems) == 0:
+		return err
+	case *d.json:
+		return refused("%s", strings.Join(r.Problems, "\n"))
 	}
-	return err
+	return refused("%s, named above", plural(len(r.Problems), "problem"))
 }
 
 // status is what the statements of a store come to at a time.
@@ -182,9 +188,19 @@ func (l *ledger) status(b *book, now time.Time) *storeStatus {
 	default:
 		r.Problems = append(r.Problems, "nothing is active")
 	}
+	// What is below a complete one, or what stands in active though it does not count, waits for nothing.
+	passed := sequence
+	if stands, ok := b.stands(); ok {
+		passed = max(passed, stands.Sequence)
+	}
+	for n, s := range b.activations {
+		if b.complete(s.signers) {
+			passed = max(passed, n)
+		}
+	}
 	for _, n := range sorted(b.activations) {
 		s := b.activations[n]
-		if n > sequence && (b.active != nil || !b.complete(s.signers)) {
+		if n > sequence && (b.active != nil && b.complete(s.signers) || !b.complete(s.signers) && n > passed) {
 			r.Pending = append(r.Pending, b.describe(s))
 			if b.complete(s.signers) {
 				r.Problems = append(r.Problems, fmt.Sprintf("activation %d was signed by enough and %d stands in active: a run of activate died, or somebody put the older one back", n, sequence))
@@ -219,7 +235,7 @@ func (r *storeStatus) shorten() {
 }
 
 func (b *book) describe(s *statement[release.Activation]) activationStatus {
-	return activationStatus{s.says, list(s.signers), b.complete(s.signers), s.written.UTC()}
+	return activationStatus{s.says, list(s.signers), b.complete(s.signers), s.written.UTC(), len(s.signers) > 0 && s.says.Sequence > b.top()}
 }
 
 // list is never null in JSON.
@@ -326,24 +342,24 @@ func latest(a, b time.Time) time.Time {
 
 // functions says of what the records tell how it stands to what is active.
 func (r *storeStatus) functions(seen map[functionKey]*functionStatus, b *book) {
-	active := int64(0)
-	if r.Active != nil {
-		active = r.Active.Says.Sequence
-	}
 	for key, s := range seen {
 		s.Release = b.releaseOf(key.revision)
+		if s.Decisions == 0 {
+			s.First, s.Last = *s.Reported, *s.Reported
+		}
 		switch {
 		case key.activation == 0:
 			s.State = "none"
-		case key.activation < active:
-			s.State = "older"
-		case key.activation > active:
+		case r.Active == nil:
+			s.State = "unknown"
+		case key.activation > r.Active.Says.Sequence:
 			s.State = "newer"
-		default:
+		case key.activation == r.Active.Says.Sequence:
 			s.State = "current"
-		}
-		if s.Decisions == 0 {
-			s.First, s.Last = *s.Reported, *s.Reported
+		case s.Last.After(r.Active.Written):
+			s.State = "older"
+		default: // what it decided since it did not log, or it decided nothing
+			s.State = "unknown"
 		}
 		r.Functions = append(r.Functions, *s)
 	}
@@ -369,6 +385,9 @@ func (r *storeStatus) print(out io.Writer) error {
 	}
 	line("store\t%s, account %s, stage %s", r.Store, r.Account, r.Stage)
 	if a := r.Active; a != nil {
+		if a.Over {
+			line("answers\trelease %d, bundle %s, auth0 %s: break-glass is over for %s", a.Says.Fallback.Release, short12(a.Revision), short12(a.Says.Auth0.Digest), span(r.Time.Sub(*a.Says.NotAfter)))
+		}
 		line("active\t%s, for %s", about(a.Says), span(r.Time.Sub(a.Written)))
 		line("signed\t%d of %d: %s", len(a.Signers), r.Threshold, strings.Join(a.Signers, " "))
 		switch {
@@ -418,7 +437,7 @@ func (r *storeStatus) print(out io.Writer) error {
 		heading("functions, by their records", 0, 0, "function\tactivation\trelease\trevision\tdecisions\tfirst\tlast\t")
 		for _, s := range r.Functions {
 			line("  %s\t%s\t%s\t%s\t%d\t%s\t%s\t%s", cmp.Or(s.Function, "-"), orDash(s.Activation), orDash(s.Release), cmp.Or(short12(s.Revision), "-"),
-				s.Decisions, r.ago(s.First), r.ago(s.Last), strings.ToUpper(strings.TrimPrefix(s.State, "current")))
+				s.Decisions, r.ago(s.First), r.ago(s.Last), map[string]string{"older": "OLDER", "newer": "NEWER", "none": "NONE"}[s.State])
 		}
 		w.Flush()
 		for _, s := range r.Functions {
@@ -443,12 +462,15 @@ func about(a release.Activation) string {
 
 // lacks says what an activation above the active one waits for.
 func (r *storeStatus) lacks(s activationStatus) string {
-	signed := "nobody signed it"
+	signed := "signed by no key that is trusted here"
 	if len(s.Signers) > 0 {
 		signed = "signed by " + strings.Join(s.Signers, " ")
 	}
 	if s.Complete {
 		return signed + ": complete and not active"
+	}
+	if s.beyond {
+		return signed + ": so far above the rest that it is passed over"
 	}
 	return fmt.Sprintf("%s: %d more must sign", signed, r.Threshold-len(s.Signers))
 }
@@ -459,7 +481,7 @@ func (r *storeStatus) mark(s activationStatus) string {
 	case r.Active != nil && r.Active.Says.Sequence == s.Says.Sequence:
 		return "active"
 	case !s.Complete:
-		return "never active"
+		return "not complete now"
 	case s.Says.NotAfter != nil:
 		return "break-glass"
 	}

@@ -22,7 +22,7 @@ import (
 func stored(ts *testscript.TestScript, neg bool, args []string) {
 	arguments(ts, neg, args, 0)
 	small(ts, false, []string{"small"})
-	auth0, key, second := ts.MkAbs("auth0.json"), ts.MkAbs("release.key"), ts.MkAbs("second.key")
+	auth0, key, second := ts.MkAbs("auth0.json"), ts.MkAbs("alice.jwk"), ts.MkAbs("bob.jwk")
 	ts.Check(os.WriteFile(auth0, []byte(ts.Getenv("GATEHOUSE_AUTH0")), 0o600))
 	settings := map[string]string{"GATEHOUSE_STORE": "file:" + ts.MkAbs("store"), "GATEHOUSE_APIS": "123456789012/a1b2c3"}
 	gatehouse := func(args ...string) string {

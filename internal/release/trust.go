@@ -32,6 +32,8 @@ func ParseTrust(jwks []byte, threshold int) (Trust, error) {
 		f.add("threshold", "is %d, want at least 1", threshold)
 	case threshold > MaxSignatures:
 		f.add("threshold", "is %d, and only %d signatures fit every statement", threshold, MaxSignatures)
+	case len(f) == 0 && threshold > len(list) && len(list) == 1:
+		f.add("threshold", "is %d, and there is 1 key", threshold)
 	case len(f) == 0 && threshold > len(list):
 		f.add("threshold", "is %d, and there are %d keys", threshold, len(list))
 	}
@@ -121,16 +123,30 @@ func (t Trust) enough(kind string, payload []byte, sigs []Signature) ([]string, 
 	case err != nil:
 		return nil, err
 	case len(signers) == 0:
-		return nil, refuse(CodeSignatureMissing, "none of %d signatures is by a trusted key: %s", len(sigs), t.names())
+		return nil, refuse(CodeSignatureMissing, "none of %d signatures is by a trusted key%s; trusted here: %s", len(sigs), signedBy(sigs), t.names())
 	case len(signers) < t.threshold:
 		return nil, refuse(CodeBelowThreshold, "%d of %d signatures by trusted keys: %s", len(signers), t.threshold, strings.Join(signers, ", "))
 	}
 	return signers, nil
 }
 
+// signedBy names whose signatures they claim to be.
+func signedBy(sigs []Signature) string {
+	var kids []string
+	for _, s := range sigs {
+		if kid, err := s.KeyID(); err == nil {
+			kids = append(kids, kid)
+		}
+	}
+	if len(kids) == 0 {
+		return ""
+	}
+	return ": signed by " + strings.Join(kids, ", ")
+}
+
 func (t Trust) names() string {
 	if len(t.keys) == 0 {
-		return "no key is trusted"
+		return "no key"
 	}
 	return strings.Join(t.KeyIDs(), ", ")
 }

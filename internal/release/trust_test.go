@@ -349,11 +349,11 @@ func TestErrorsSayHowManyAndWho(t *testing.T) {
 		t.Errorf("%v, want %s", err, want)
 	}
 	_, _, err = trusting(1, a).Activation([]byte(signed(payload, b)), here)
-	if want := "signature_missing: none of 1 signatures is by a trusted key: " + kid(a); err == nil || err.Error() != want {
+	if want := "signature_missing: none of 1 signatures is by a trusted key: signed by " + kid(b) + "; trusted here: " + kid(a); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 	_, _, err = release.Trust{}.Activation([]byte(signed(payload, b)), here)
-	if want := "no key is trusted"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "trusted here: no key"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
