@@ -638,6 +638,14 @@ func TestNumbersOfOneKey(t *testing.T) {
 			if err != nil || published.says.Number != 3 {
 				t.Fatalf("%+v, %v", published, err)
 			}
+			asText, out := false, strings.Builder{}
+			d := &desk{json: &asText}
+			if err := d.reportRelease(ctx, &out, l, published); err != nil || strings.HasPrefix(out.String(), "note      releases/") != slices.Contains(at, last) || !strings.Contains(out.String(), "\nnext      gatehouse activate 3 --key KEY\n") {
+				t.Errorf("%s, %v", out.String(), err)
+			}
+			if err := d.reportRelease(ctx, &out, s.ledger(func(w store.Writer) store.Writer { return unlisted{w} }), published); !errors.Is(err, errDied) || !strings.HasPrefix(err.Error(), "release 3 is signed; then: ") {
+				t.Errorf("%v", err)
+			}
 			first, err := l.activate(ctx, l.toRelease(3, nil, nil), s.keys[:1])
 			if err != nil || first.effect || first.says.Sequence != 2 {
 				t.Fatalf("the first: %+v, %v", first, err)
@@ -655,6 +663,20 @@ func TestNumbersOfOneKey(t *testing.T) {
 			}
 			s.settled()
 		})
+	}
+}
+
+// unlisted is a store that lists nothing any more.
+type unlisted struct{ store.Writer }
+
+func (unlisted) List(context.Context, string) ([]store.Parameter, error) { return nil, errDied }
+
+// What stands in active is read for people, whatever it is.
+func TestStands(t *testing.T) {
+	for _, document := range []string{"", "x", `{"payload":"%"}`, `{"payload":"e30"}`} {
+		if a, ok := (&book{document: document}).stands(); ok {
+			t.Errorf("%q: %+v", document, a)
+		}
 	}
 }
 

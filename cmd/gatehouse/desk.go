@@ -64,8 +64,10 @@ func (d *desk) open(ctx context.Context, env []string) (*ledger, []release.Signe
 		fault("no store: --store or GATEHOUSE_STORE")
 	} else if a, err := store.ParseAddress(address); err != nil {
 		fault("%w", err)
-	} else if _, err := os.Stat(a.Root); !a.SSM && !d.begins && errors.Is(err, fs.ErrNotExist) {
-		fault("store %s: directory %s does not exist", a, a.Root)
+	} else if !a.SSM && !d.begins {
+		if _, err := os.Stat(a.Root); errors.Is(err, fs.ErrNotExist) {
+			fault("store %s: directory %s does not exist", a, a.Root)
+		}
 	}
 	l := &ledger{scope: release.Scope{Account: *d.account, Stage: cmp.Or(*d.stage, setting(env, "GATEHOUSE_STAGE"), "dev")}}
 	if l.scope.Account == "" {
