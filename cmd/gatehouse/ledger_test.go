@@ -726,3 +726,32 @@ func TestWhatStrangersLeave(t *testing.T) {
 		})
 	}
 }
+
+// Which number is the highest that is taken, of a threshold of two. Of each the number of its signatures is given.
+func TestReach(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		from int64
+		held map[int64]int
+		want int64
+	}{
+		{"nothing", 0, nil, 0},
+		{"what is active", 7, map[int64]int{5: 2}, 7},
+		{"of nobody", 0, map[int64]int{1: 0}, 0},
+		{"the second signer is missing", 0, map[int64]int{1: 2, 2: 1}, 2},
+		{"as far as a run steps", 0, map[int64]int{1: 2, 101: 1}, 101},
+		{"further", 0, map[int64]int{1: 2, 102: 1}, 1},
+		{"further, and complete", 0, map[int64]int{1: 2, 102: 2, 150: 1}, 150},
+		{"one above another", 0, map[int64]int{1: 2, 101: 1, 201: 1, 302: 1}, 201},
+		{"the threshold was raised, and gc had been there", 0, map[int64]int{491: 1, 492: 1, 500: 1, 1<<53 - 1: 1}, 500},
+		{"the threshold was raised, and one had enough before", 0, map[int64]int{3: 2, 50: 1, 140: 1, 230: 1}, 230},
+	} {
+		held := map[int64]*statement[release.Activation]{}
+		for n, signed := range c.held {
+			held[n] = &statement[release.Activation]{signers: make([]string, signed)}
+		}
+		if got := reach(held, c.from, (&book{threshold: 2}).complete); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
