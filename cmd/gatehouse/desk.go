@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/ecdsa"
 	"errors"
 	"flag"
 	"fmt"
@@ -131,7 +130,7 @@ func (d *desk) trusted(env []string) ([]byte, error) {
 }
 
 // signers loads the keys. One that is not trusted would sign for nothing. One that KMS was not reached for is no fault of
-// whoever named it.
+// whoever named it. A key that is named twice signs once.
 func (d *desk) signers(ctx context.Context, trust release.Trust, fault func(string, ...any)) (keys []release.Signer, away error) {
 	if len(*d.keys) == 0 {
 		fault("no key to sign with: --key FILE or --key kms:KEY-ID")
@@ -146,10 +145,13 @@ func (d *desk) signers(ctx context.Context, trust release.Trust, fault func(stri
 			fault("--key %s: %w", name, err)
 			continue
 		}
-		if kid := release.KeyID(key.Public().(*ecdsa.PublicKey)); trust.Threshold() > 0 && !slices.Contains(trust.KeyIDs(), kid) {
+		kid := keyID(key)
+		if trust.Threshold() > 0 && !slices.Contains(trust.KeyIDs(), kid) {
 			fault("--key %s: key %s is not one of the trusted keys: its signature would count for nothing", name, kid)
 		}
-		keys = append(keys, key)
+		if !slices.ContainsFunc(keys, func(other release.Signer) bool { return keyID(other) == kid }) {
+			keys = append(keys, key)
+		}
 	}
 	return keys, away
 }

@@ -507,7 +507,7 @@ func (l *ledger) plan(ctx context.Context, want change, keys int) (*book, *activ
 	above := b.above()
 	if b.active != nil {
 		done.before = &b.active.says
-		if above == nil && says(b.active.says, a) && keys <= len(b.active.signers) {
+		if above == nil && says(b.active.says, a) && min(keys, release.MaxSignatures) <= len(b.active.signers) {
 			done.statement, done.effect, done.begun = b.active, true, true
 		}
 	}
