@@ -102,7 +102,9 @@ func (r *reader) serve(operation string) bool {
 }
 
 func (r *reader) Get(ctx context.Context, key string) (store.Parameter, error) {
+	r.mu.Lock()
 	r.checks = append(r.checks, time.Now())
+	r.mu.Unlock()
 	if err := r.call(ctx, "GetParameter"); err != nil {
 		return store.Parameter{}, err
 	}
@@ -270,8 +272,11 @@ func (s *simulated) instance(t *testing.T, what releases, n int) {
 	}
 	time.Sleep(15 * time.Second) // whatever is under way ends
 	hasty := 0
-	for i := 2; i < len(r.checks); i++ {
-		if r.checks[i].Sub(r.checks[i-1]) < fleetRefresh {
+	r.mu.Lock()
+	checks := r.checks
+	r.mu.Unlock()
+	for i := 2; i < len(checks); i++ {
+		if checks[i].Sub(checks[i-1]) < fleetRefresh {
 			hasty++
 		}
 	}
