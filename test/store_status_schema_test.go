@@ -47,6 +47,9 @@ func TestStoreSchemasOfStatus(t *testing.T) {
 		}
 		return string(out)
 	}
+	if err := os.Mkdir(filepath.Join(dir, "store"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	schemas := map[string]schema{}
 	for _, name := range []string{"store-status", "store-gc", "bake"} {
 		schemas[name] = readSchema(t, name+".json")
