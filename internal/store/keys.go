@@ -26,8 +26,13 @@ func distinct(keys []string) []string {
 	return slices.Compact(keys)
 }
 
-// absent names what is missing.
+// absent names what is missing, the first few of it.
 func absent(a Address, missing []string) error {
 	slices.Sort(missing)
-	return fmt.Errorf("%v: get %s: %w", a, strings.Join(missing, ", "), ErrNotFound)
+	const few = 10
+	names := strings.Join(missing[:min(few, len(missing))], ", ")
+	if more := len(missing) - few; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Errorf("%v: get %s: %w", a, names, ErrNotFound)
 }

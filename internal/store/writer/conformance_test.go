@@ -288,11 +288,13 @@ func TestGetAll(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		var many []string
-		for i := range 501 {
+		for i := range 601 {
 			many = append(many, fmt.Sprint("bundles/d/", i))
 		}
 		_, err = r.GetAll(t.Context(), many)
-		refused(t, err, nil, b.address, "more than 500")
+		refused(t, err, nil, b.address, "more than 600")
+		_, err = r.GetAll(t.Context(), many[26:126])
+		refused(t, err, store.ErrNotFound, "bundles/d/100, ", " and 90 more: not found")
 	})
 }
 
