@@ -96,7 +96,7 @@ func confirm(held *state, fl *flight) *state {
 
 // tryOut loads the candidate of an activation, once and aside: no check and no request waits for it, and whatever becomes of
 // it changes nothing else.
-func (f *Follower) tryOut(a release.Activation, now time.Time) {
+func (f *Follower) tryOut(a release.Activation, had contents, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if a.Candidate == nil || f.tried == a.Sequence || over(a, now) {
@@ -104,7 +104,7 @@ func (f *Follower) tryOut(a release.Activation, now time.Time) {
 	}
 	f.tried = a.Sequence
 	go func() {
-		candidate, err := f.candidate(context.Background(), a.Candidate.Bundle)
+		candidate, err := f.candidate(context.Background(), had, a.Candidate.Bundle)
 		f.mu.Lock()
 		held := f.state.Load()
 		switch {
@@ -123,13 +123,13 @@ func (f *Follower) tryOut(a release.Activation, now time.Time) {
 	}()
 }
 
-func (f *Follower) candidate(ctx context.Context, c release.Content) (candidate *authorizer.Candidate, err error) {
+func (f *Follower) candidate(ctx context.Context, had contents, c release.Content) (candidate *authorizer.Candidate, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			candidate, err = nil, fmt.Errorf("panic: %T", p)
 		}
 	}()
-	got, err := f.fetch(ctx, contents{}, []release.Content{c}, nil)
+	got, err := f.fetch(ctx, had, []release.Content{c}, nil)
 	if err != nil {
 		return nil, err
 	}
