@@ -94,17 +94,18 @@ func confirm(held *state, fl *flight) *state {
 	return &next
 }
 
-// tryOut loads the candidate of an activation, once and aside: no check and no request waits for it, and whatever becomes of
-// it changes nothing else.
-func (f *Follower) tryOut(a release.Activation, had contents, now time.Time) {
+// tryOut loads the candidate of a state aside, once: no check and no request waits for it, and whatever becomes of it
+// changes nothing else. There is none beside an activation that has ended.
+func (f *Follower) tryOut(s *state, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if a.Candidate == nil || f.tried == a.Sequence || over(a, now) {
+	a := s.activation
+	if a.Candidate == nil || f.tried == a.Sequence || s.active == nil || over(a, now) {
 		return
 	}
 	f.tried = a.Sequence
 	go func() {
-		candidate, err := f.candidate(context.Background(), had, a.Candidate.Bundle)
+		candidate, err := f.candidate(context.Background(), s.contents, a.Candidate.Bundle)
 		f.mu.Lock()
 		held := f.state.Load()
 		switch {

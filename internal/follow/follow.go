@@ -282,7 +282,7 @@ func (f *Follower) fly(ctx context.Context, fl *flight) {
 		f.report(f.state.Load(), fl.began, fl.began.Add(time.Since(began)), err)
 	}
 	if err == nil && before != nil {
-		f.tryOut(next.activation, next.contents, fl.began) // never at a cold start
+		f.tryOut(next, fl.began) // never at a cold start
 	}
 }
 

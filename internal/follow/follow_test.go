@@ -724,6 +724,24 @@ func TestABreakGlassThatIsOverNeedsItsFallbackOnly(t *testing.T) {
 	})
 }
 
+// A clock that ran ahead found an activation ended, and built its fallback only; set right, it finds it running. The fallback
+// decides, and the candidate, which would stand beside what was never built, is left.
+func TestABreakGlassUnderAClockThatRanAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		right := time.Now()
+		w.active(2, "v2", breakGlass(w, right.Add(10*time.Second)), withCandidate(w))
+		f := w.follow()
+		f.Start(t.Context(), right.Add(2*refresh))
+		for range 3 {
+			w.wants(f, "v1")
+			time.Sleep(refresh / 10)
+		}
+		synctest.Wait()
+		w.said("ok 2")
+	})
+}
+
 // Of many requests at once one check is made, and each is answered by a whole generation.
 func TestSingleFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
