@@ -80,6 +80,12 @@ func (d *desk) open(ctx context.Context, env []string) (*ledger, []release.Signe
 			l.scope.Account = accounts[0]
 		}
 	}
+	if a, err := store.ParseAddress(address); err == nil && l.scope.Account != "" {
+		l.scope.Root = a.Root
+		if err := l.scope.Check(); err != nil {
+			fault("%w", err)
+		}
+	}
 	jwks, err := d.trusted(env)
 	if err != nil {
 		fault("%w", err)
@@ -115,13 +121,12 @@ func (d *desk) open(ctx context.Context, env []string) (*ledger, []release.Signe
 	if l.writer, err = writer.Open(ctx, address); err != nil {
 		return nil, nil, err
 	}
-	l.scope.Root = l.reader.Root()
 	return l, keys, nil
 }
 
 func (d *desk) trusted(env []string) ([]byte, error) {
 	if *d.trust != "" {
-		return os.ReadFile(*d.trust)
+		return input(*d.trust)
 	}
 	if text := setting(env, "GATEHOUSE_TRUST"); text != "" {
 		return []byte(text), nil
@@ -163,11 +168,22 @@ func unreached(err error) bool {
 	return asked && !answered
 }
 
-// input reads a file that somebody named.
+// maxInput bounds a file that somebody named, in bytes: a key, a set of keys or a configuration.
+const maxInput = 1 << 20
+
+// input reads a file that somebody named, or what a shell put in its place.
 func input(name string) ([]byte, error) {
-	content, err := os.ReadFile(name)
+	file, err := os.Open(name)
 	if err != nil {
 		return nil, misused("%w", err)
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxInput+1))
+	if err != nil {
+		return nil, misused("%w", err)
+	}
+	if len(content) > maxInput {
+		return nil, misused("%s: more than %d bytes", name, maxInput)
 	}
 	return content, nil
 }

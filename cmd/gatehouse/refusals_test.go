@@ -94,6 +94,10 @@ func TestRefusals(t *testing.T) {
 		{"no such kind of store", append(without("GATEHOUSE_STORE"), "GATEHOUSE_STORE=s3:x"), []string{"status"}, exitUsage, []string{`store "s3:x": is neither "ssm:/NAME" nor "file:DIR"`}},
 		{"a threshold that is no number", append(s.env, "GATEHOUSE_THRESHOLD=two"), []string{"status"}, exitUsage, []string{`GATEHOUSE_THRESHOLD: "two" is no number`}},
 		{"a threshold that nobody reaches", nil, []string{"status", "--threshold", "3"}, exitUsage, []string{"threshold is 3, and there are 2 keys"}},
+		{"no stage and no account", nil, []string{"publish", dir, "--key", s.alice, "--stage", "a/b", "--account", "12"}, exitUsage, []string{
+			`account is "12", want 12 digits`, `stage is "a/b", want 1 to 128 of`}},
+		{"a file without an end", nil, []string{"status", "--trust", "/dev/zero"}, exitUsage, []string{"/dev/zero: more than 1048576 bytes"}},
+		{"a directory of trust", nil, []string{"status", "--trust", s.dir}, exitUsage, []string{"gatehouse status: read " + s.dir + ": is a directory"}},
 		{"no such file of trust", nil, []string{"status", "--trust", "none.json"}, exitUsage, []string{"open none.json: no such file"}},
 		{"a store that cannot be read", append(without("GATEHOUSE_STORE"), unreachable...), []string{"status"}, exitUnknown, []string{"not a directory"}},
 

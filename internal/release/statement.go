@@ -142,6 +142,17 @@ func (f *faults) head(kind, want, version string, s Scope) {
 	if version != Version {
 		f.add("version", "is %q, want %q", version, Version)
 	}
+	f.scope(s)
+}
+
+// Check names what is wrong with a scope, so that nothing is written before a statement of it would be refused.
+func (s Scope) Check() error {
+	var f faults
+	f.scope(s)
+	return f.err()
+}
+
+func (f *faults) scope(s Scope) {
 	if !accountForm.MatchString(s.Account) {
 		f.add("account", "is %q, want 12 digits", s.Account)
 	}
