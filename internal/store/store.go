@@ -51,7 +51,8 @@ type Writer interface {
 	CreateSecret(ctx context.Context, key, value, kmsKey string) error
 	// Activate writes the key active, whatever it holds.
 	Activate(ctx context.Context, value string) error
-	// List gives every parameter below a prefix ("releases/"; "" is all), sorted by key.
+	// List gives every parameter below a prefix ("releases/"; "" is all), sorted by key. One of a type that nobody here writes
+	// is passed over: a stranger's must not be in anybody's way.
 	List(ctx context.Context, prefix string) ([]Parameter, error)
 	// Delete removes keys, active never. Absent ones are no error.
 	Delete(ctx context.Context, keys []string) error

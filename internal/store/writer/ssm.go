@@ -139,6 +139,9 @@ func (p parameters) list(ctx context.Context, prefix string) ([]store.Parameter,
 		}
 		for _, parameter := range page.Parameters {
 			got, err := p.Read(parameter)
+			if errors.Is(err, store.ErrNotText) {
+				continue // a stranger's: an error would keep whoever wants to roll back from it
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -236,6 +236,13 @@ func TestHostileAnswers(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a list among them", func(t *testing.T) {
+		list := strings.Replace(page, `{"Parameters":[`, `{"Parameters":[{"Name":"`+root+`/releases/0","Type":"StringList","Value":"a,b"},`, 1)
+		found, err := answers(t, strings.Replace(list, `,"NextToken":"t"`, "", 1)).List(t.Context(), "releases/")
+		if err != nil || len(found) != 1 || found[0].Key != "releases/1" {
+			t.Errorf("%v %v", found, err)
+		}
+	})
 	t.Run("twice", func(t *testing.T) {
 		last := strings.NewReplacer("old", "new", ":1}", ":2}", `,"NextToken":"t"`, "").Replace(page)
 		for _, order := range [][]string{{page, last}, {strings.Replace(last, "}]}", `}],"NextToken":"t"}`, 1), strings.Replace(page, `,"NextToken":"t"`, "", 1)}} {
