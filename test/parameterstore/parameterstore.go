@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,6 +58,7 @@ type Server struct {
 	parameters map[string]*parameter
 	writing    map[string]bool
 	calls      map[string]int
+	repeated   map[string]int
 	faults     Faults
 	second     int64 // the second that rated counts
 	rated      int
@@ -65,7 +67,7 @@ type Server struct {
 // Start runs a twin on a free port of this machine until the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{parameters: map[string]*parameter{}, writing: map[string]bool{}, calls: map[string]int{}}
+	s := &Server{parameters: map[string]*parameter{}, writing: map[string]bool{}, calls: map[string]int{}, repeated: map[string]int{}}
 	var l net.Listener
 	var err error
 	for range 100 {
@@ -139,11 +141,20 @@ func (s *Server) Calls() map[string]int {
 	return maps.Clone(s.calls)
 }
 
+// Repeated counts those calls among them that an SDK made again, since it got no answer or one that asks for it. The SDKs
+// number their attempts (header Amz-Sdk-Request).
+func (s *Server) Repeated() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.repeated)
+}
+
 // Reset counts from nothing again.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.calls)
+	clear(s.repeated)
 }
 
 // Set changes a value behind everybody's back, or makes a String.
@@ -184,18 +195,24 @@ type fate struct {
 }
 
 // meet counts a call, and says what befalls it.
-func (s *Server) meet(operation string) fate {
+func (s *Server) meet(operation, attempt string) fate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	count := func() {
+		s.calls[operation]++
+		if attempt != "" && !strings.HasPrefix(attempt, "attempt=1;") {
+			s.repeated[operation]++
+		}
+	}
 	f := &s.faults
 	if f.Only != "" && f.Only != operation {
-		s.calls[operation]++
+		count()
 		return fate{}
 	}
 	if f.Down {
 		return fate{down: true}
 	}
-	s.calls[operation]++
+	count()
 	met := fate{throttle: next(&f.Throttle), delay: f.Delay, writing: f.Writing, reorder: f.Reorder}
 	if now := time.Now().Unix(); now != s.second {
 		s.second, s.rated = now, 0
@@ -225,7 +242,7 @@ const maxRequest = 1 << 20
 
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	operation := operationOf(r)
-	met := s.meet(operation)
+	met := s.meet(operation, r.Header.Get("Amz-Sdk-Request"))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest)) // unread, it would make a reset of the closing
 	if err != nil || met.down {
 		panic(http.ErrAbortHandler)

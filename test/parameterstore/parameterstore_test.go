@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
@@ -430,5 +431,22 @@ func TestSpelling(t *testing.T) {
 	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != 400 || resp.Header.Get("Content-Type") != "application/x-amz-json-1.1" ||
 		body["__type"] != "MissingAuthenticationTokenException" || body["message"] == "" {
 		t.Errorf("%s %v %v", resp.Status, body, err)
+	}
+}
+
+// An attempt that an SDK makes again is counted, and counted as that.
+func TestRepeated(t *testing.T) {
+	s := parameterstore.Start(t)
+	s.Set("/a/b", "v")
+	s.Fault(parameterstore.Faults{Throttle: 1})
+	if _, err := client(s, func(o *ssm.Options) { o.Retryer = retry.NewStandard() }).GetParameter(t.Context(), &ssm.GetParameterInput{Name: aws.String("/a/b")}); err != nil {
+		t.Fatal(err)
+	}
+	if calls, again := s.Calls()["GetParameter"], s.Repeated()["GetParameter"]; calls != 2 || again != 1 {
+		t.Errorf("%d calls, %d repeated", calls, again)
+	}
+	s.Reset()
+	if len(s.Repeated()) != 0 {
+		t.Errorf("%v", s.Repeated())
 	}
 }
